@@ -1,0 +1,24 @@
+# Low-Rank Subspaces in GANs, from sampled faces to tables, figures and a report.
+#   snakemake                                        the default experiment
+#   snakemake --config experiment=ffhq set="region=[eyes,mouth] sample.psi=0.5"
+# Results for people lie in results/<experiment>/, cached steps in results/<stage>/<key>/.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/faces.smk"
+include: "workflow/rules/subspaces.smk"
+include: "workflow/rules/edits.smk"
+include: "workflow/rules/results.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{configuration.name}/report.html",

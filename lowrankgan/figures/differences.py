@@ -1,0 +1,91 @@
+"""Difference maps: where in the image each method's edit changes something."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lowrankgan.figures.style import outline, place_image, styled
+
+_CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.52, 0.3, 0.1  # inches
+_TOP_PERCENTILE = 99.5  # a few glints must not darken the rest of the map
+
+
+@styled
+def difference_maps(
+    original: NDArray[np.uint8],
+    edited: Mapping[str, NDArray[np.uint8]],
+    mask: NDArray[np.bool_],
+    colour_map: str,
+    title: str,
+) -> Figure:
+    """Draw each face's original and, by method, the edit above its difference from the original.
+
+    The difference is the absolute one averaged over RGB, in grey levels (units of 1/255), on one
+    scale for the whole figure.
+
+    Args:
+        original: [faces, H, W, 3] uint8.
+        edited: method to [faces, H, W, 3] uint8.
+        mask: the region, bool [h, w] for all faces or [faces, h, w]; any resolution.
+        colour_map: matplotlib's name of a sequential colour map.
+        title: of the figure.
+    """
+    faces, height, width = original.shape[:3]
+    regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
+    differences = {method: _difference(original, images) for method, images in edited.items()}
+    shades = _shades(np.stack(list(differences.values())), colour_map)
+    high = _CELL * height / width
+    block = 2 * high + _GAP + _FACE_GAP
+    columns = [(2 + i) * (_CELL + _GAP) for i in range(len(edited))]
+    size = columns[-1] + _CELL, _HEADER + faces * block - _FACE_GAP + _FOOTER
+    figure = Figure(figsize=size)
+    figure.suptitle(title, x=0, y=1, ha="left", va="top")
+    for face in range(faces):
+        top = _HEADER + face * block
+        large = place_image(figure, original[face], (0, top, 2 * _CELL + _GAP, 2 * high + _GAP))
+        outline(large, regions[face])
+        _head(large, "original", face)
+        for left, method in zip(columns, edited, strict=True):
+            above = place_image(figure, edited[method][face], (left, top, _CELL, high))
+            _head(above, method, face)
+            box = left, top + high + _GAP, _CELL, high
+            below = place_image(figure, differences[method][face], box, shades)
+            outline(below, regions[face])
+    _draw_scale(figure, shades)
+    return figure
+
+
+def _difference(
+    original: NDArray[np.uint8], edited: NDArray[np.uint8]
+) -> NDArray[np.floating[Any]]:
+    """Absolute difference averaged over RGB, [faces, H, W], in grey levels."""
+    difference: NDArray[np.floating[Any]] = np.abs(edited.astype(np.float32) - original).mean(-1)
+    return difference
+
+
+def _shades(differences: NDArray[np.floating[Any]], colour_map: str) -> ScalarMappable:
+    # Nothing changed at all still needs a scale: one grey level.
+    peak = max(1.0, float(np.percentile(differences, _TOP_PERCENTILE)))
+    return ScalarMappable(Normalize(0, peak), colour_map)
+
+
+def _head(axes: Axes, name: str, face: int) -> None:
+    if face == 0:
+        axes.set_title(name, loc="center", size=8.5, pad=4)
+
+
+def _draw_scale(figure: Figure, shades: ScalarMappable) -> None:
+    """A colour bar below the last columns, its label to the left of it."""
+    wide, high = figure.get_size_inches()
+    length = 2 * _CELL + _GAP
+    bar = figure.add_axes((1 - length / wide, 0.12 / high, length / wide, _BAR / high))
+    figure.colorbar(shades, cax=bar, orientation="horizontal", extend="max")
+    bar.spines[:].set_visible(False)
+    label = "mean absolute difference over RGB (1/255)"
+    bar.text(-0.03, 0.5, label, transform=bar.transAxes, ha="right", va="center", size=8.5)

@@ -1,0 +1,117 @@
+"""Generalisation: directions found on one image, applied to others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
+
+from lowrankgan.figures.style import FAINT, INK, MUTED, SEQUENTIAL, measure_label, styled
+
+_MOST_ANNOTATED = 10
+_UNREACHED: dict[str, Any] = {"facecolor": FAINT, "edgecolor": MUTED, "hatch": "////", "lw": 0}
+
+
+@styled
+def generalization_matrix(
+    table: pd.DataFrame, measure: str, means: pd.DataFrame | None = None
+) -> Figure:
+    """Draw one heat map a region: analysis images by test faces, the change outside as colour.
+
+    Args:
+        table: columns region, source, face, reached (bool) and the measure; one row each, so of
+            one method, direction and target. Faces that did not reach the target are hatched.
+        measure: column of the table, such as "mse_outside"; above 0.
+        means: columns region, source, mean, low, high: drawn to the right of each row.
+    """
+    table = table.assign(value=table[measure].where(table["reached"]))
+    matrices = {
+        str(region): faces.pivot(index="source", columns="face", values="value").loc[
+            faces["source"].unique()
+        ]
+        for region, faces in table.groupby("region", sort=False)
+    }
+    norm = _scale(table["value"])
+    figure, grid = _panels(list(matrices.values()), means is not None)
+    for (region, matrix), row in zip(matrices.items(), grid, strict=True):
+        image = _draw_matrix(row[0], matrix, norm)
+        row[0].set_title(region.replace("_", " "))
+        if means is not None:
+            intervals = means[means["region"] == region].set_index("source")
+            _draw_means(row[1], intervals.reindex(matrix.index))
+    grid[-1, 0].set_xlabel("test face")
+    if means is not None:
+        grid[-1, 1].set_xlabel("mean over faces, interval")
+    figure.colorbar(
+        image, ax=grid[:, 0], location="bottom", aspect=45, label=measure_label(measure)
+    ).outline.set_visible(False)
+    if table["value"].isna().any():
+        handle = Patch(**_UNREACHED, label="target not reached")
+        figure.legend(handles=[handle], loc="outside upper right")
+    return figure
+
+
+def _scale(values: "pd.Series[float]") -> LogNorm:
+    reached = values.dropna()
+    # Where no face reached the target there is nothing to shade, but the bar needs its ends.
+    return LogNorm(reached.min(), reached.max()) if len(reached) else LogNorm(0.1, 1)
+
+
+def _panels(matrices: Sequence[pd.DataFrame], means: bool) -> tuple[Figure, NDArray[np.object_]]:
+    sources, faces = matrices[0].shape
+    heat = max(3.2, faces * (0.46 if faces <= _MOST_ANNOTATED else 0.2))
+    widths = [heat, 1.6] if means else [heat]
+    size = sum(widths) + 1.2, len(matrices) * (0.27 * sources + 0.4) + 1.1
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(
+        len(matrices), len(widths), squeeze=False, width_ratios=widths, sharex="col"
+    )
+    return figure, grid
+
+
+def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> AxesImage:
+    values = matrix.to_numpy(dtype=float)
+    rows, columns = values.shape
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm, aspect="auto")
+    axes.set_xticks(range(columns), [str(face) for face in matrix.columns])
+    axes.set_yticks(range(rows), [str(source) for source in matrix.index])
+    axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.2)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    for row, column in np.argwhere(np.isnan(values)):
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **_UNREACHED))
+    if columns <= _MOST_ANNOTATED:
+        _annotate(axes, values, norm)
+    return image
+
+
+def _annotate(axes: Axes, values: NDArray[np.float64], norm: LogNorm) -> None:
+    for row, column in np.argwhere(~np.isnan(values)):
+        value = values[row, column]
+        axes.text(
+            column,
+            row,
+            f"{value:.2g}",
+            ha="center",
+            va="center",
+            size=6.5,
+            color="white" if norm(value) > 0.55 else INK,
+        )
+
+
+def _draw_means(axes: Axes, intervals: pd.DataFrame) -> None:
+    """Means and intervals at the heights of the rows of the matrix to the left."""
+    heights = range(len(intervals))
+    axes.hlines(heights, intervals["low"], intervals["high"], color=MUTED, lw=1.4)
+    axes.plot(intervals["mean"], heights, "o", color=INK, ms=4)
+    axes.set(xscale="log", ylim=(len(intervals) - 0.5, -0.5), yticks=[])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=FAINT)

@@ -1,0 +1,185 @@
+"""What all figures share: colours, type, names of measures, images on a canvas, saving."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+# Okabe and Ito's colours without their yellow, and three dark ones chosen so that no pair comes
+# closer than the closest of theirs under simulated protanopia, deuteranopia and tritanopia.
+PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#882255", "#222222", "#222288"),
+)
+# One marker fewer than colours: method number ten repeats a colour, not a pair.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+
+INK, MUTED, FAINT = "#222222", "#6E6E6E", "#E4E4E4"
+SIDES = {"inside": PALETTE[1], "outside": PALETTE[0]}
+SEQUENTIAL = "YlGnBu"
+
+_MEASURES = {
+    "mse": "MSE",
+    "lpips_alex": "LPIPS (AlexNet)",
+    "lpips_vgg": "LPIPS (VGG)",
+    "composite_alex": "composite LPIPS (AlexNet)",
+    "composite_vgg": "composite LPIPS (VGG)",
+}
+
+# DejaVu Sans comes with matplotlib, so figures look the same on every machine.
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 8.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.titlesize": 10.5,
+    "figure.titleweight": "bold",
+    "pdf.fonttype": 42,
+}
+
+styled = matplotlib.rc_context(_RC)
+"""Decorator: the function draws in the shared style and leaves matplotlib's settings alone."""
+
+
+class MethodStyle(NamedTuple):
+    """How a method looks in every figure."""
+
+    colour: str
+    marker: str
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
+    """Give each method a colour and a marker by its position among the distinct names.
+
+    Tables that list the methods in one order give a method one look in all figures.
+    """
+    return {
+        method: MethodStyle(PALETTE[i % len(PALETTE)], _MARKERS[i % len(_MARKERS)])
+        for i, method in enumerate(dict.fromkeys(methods))
+    }
+
+
+def measure_label(measure: str) -> str:
+    """Name of a measure for an axis: "mse_outside" becomes "MSE outside the region"."""
+    for side in SIDES:
+        if measure.endswith(f"_{side}"):
+            return f"{measure_label(measure.removesuffix(f'_{side}'))} {side} the region"
+    return _MEASURES.get(measure, measure.replace("_", " "))
+
+
+def place_image(
+    figure: Figure,
+    image: NDArray[Any],
+    box: tuple[float, float, float, float],
+    shades: ScalarMappable | None = None,
+) -> Axes:
+    """Draw an image into a box: left, top, width, height in inches from the top left corner.
+
+    The image fills bare axes in unit coordinates; so grids have exactly the gaps they were
+    given, and masks of another resolution fit on top.
+
+    Args:
+        figure: to draw on.
+        image: [H, W, 3] uint8, or values [H, W] for which shades are given.
+        box: the place.
+        shades: colour map and scale for values.
+    """
+    wide, high = figure.get_size_inches()
+    left, top, width, height = box
+    axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
+    axes.set_axis_off()
+    look: dict[str, Any] = {"cmap": shades.cmap, "norm": shades.norm} if shades else {}
+    axes.imshow(image, extent=(0, 1, 1, 0), aspect="auto", **look)
+    return axes
+
+
+def outline(axes: Axes, mask: NDArray[np.bool_], colour: str = "white") -> None:
+    """Draw the border of a bool mask [H, W] on a placed image, readable on any ground."""
+    # The frame of False closes the border of a region that touches the edge of the image.
+    padded = np.pad(mask, 1).astype(float)
+    y, x = ((np.arange(-1, n + 1) + 0.5) / n for n in mask.shape)
+    contour = axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=1.1)
+    contour.set_path_effects([withStroke(linewidth=2.2, foreground=INK, alpha=0.7)])
+    axes.set(xlim=(0, 1), ylim=(1, 0))
+
+
+def end_labels(
+    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
+) -> None:
+    """Name lines at the right edge of axes whose limits are final, without overlaps.
+
+    Args:
+        axes: where the lines are.
+        ends: name of a line to its last point (x, y), in data coordinates.
+        colours: name of a line to its colour.
+    """
+    to_axes = axes.transData + axes.transAxes.inverted()
+    wanted = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
+    placed: dict[str, float] = {}
+    for name, height in sorted(wanted.items(), key=lambda item: item[1]):
+        placed[name] = max(height, max(placed.values(), default=-1.0) + 0.065)
+    shift = sum(placed[name] - wanted[name] for name in placed) / max(len(placed), 1)
+    for name, height in placed.items():
+        axes.annotate(
+            name,
+            ends[name],
+            xytext=(1.03, height - shift),
+            textcoords="axes fraction",
+            va="center",
+            color=colours[name],
+            arrowprops={"arrowstyle": "-", "color": colours[name], "lw": 0.6, "alpha": 0.6},
+            annotation_clip=False,
+        )
+
+
+@styled
+def save(figure: Figure, stem: Path) -> None:
+    """Write stem.png (200 dpi) and stem.pdf; the same figure gives the same bytes."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    undated: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+    for suffix, metadata in undated.items():
+        temporary = stem.parent / f".{stem.name}.{suffix}.tmp"
+        figure.savefig(
+            temporary,
+            format=suffix,
+            dpi=200,
+            metadata=metadata,
+            bbox_inches="tight",
+            pad_inches=0.08,
+            facecolor="white",
+        )
+        os.replace(temporary, stem.parent / f"{stem.name}.{suffix}")

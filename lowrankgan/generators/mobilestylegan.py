@@ -1,0 +1,157 @@
+"""MobileStyleGAN (Belousov, arXiv 2104.04767): StyleGAN2 distilled into the wavelet domain."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.base import Generator
+from lowrankgan.generators.forward_mode import convolve, modulate
+
+_LEAK = 0.2
+_MEAN_SAMPLES = 10_000
+# Rows: the four pixels of a 2 x 2 block in reading order; columns: the four bands.
+_HAAR = [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5], [0.5, -0.5, 0.5, -0.5], [0.5, -0.5, -0.5, 0.5]]
+
+
+class MobileStyleGAN(Generator):
+    """MobileStyleGAN with its noise baked in, as its OpenVINO release is.
+
+    The slots of W+ are: the convolution at 4 px, then three per block (up-sampling, first and
+    second convolution), then the output. FFHQ at 1024 px has 7 blocks, hence 23 slots.
+
+    Args:
+        state: float32 state dict, as `readers.mobilestylegan_ir.read_mobilestylegan` returns it;
+            every size is inferred from it. Without `w_mean`, the mean of w over 10,000 seeded
+            latents is taken.
+
+    Raises:
+        LowRankGANError: the state dict is not that of a MobileStyleGAN.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+        depth = len({key.split(".")[1] for key in state if key.startswith("mapping_layers.")})
+        try:
+            self.z_dim = self.w_dim = state["mapping_layers.0.weight"].shape[1]
+            self.const = nn.Parameter(torch.empty_like(state["const"]))
+            self.mapping_layers = nn.ModuleList(nn.Linear(self.w_dim, self.w_dim) for _ in range(depth))
+            self.conv1 = _Convolution(self.w_dim, *state["conv1.weight"].shape[:2], 4)
+            self.blocks = nn.ModuleList(
+                _Block(
+                    self.w_dim,
+                    state[f"blocks.{i}.up.affine.bias"].numel(),
+                    state[f"blocks.{i}.conv2.weight"].shape[0],
+                    8 << i,
+                )
+                for i in range(blocks)
+            )
+            self.to_rgb = _ToRGB(self.w_dim, state["to_rgb.weight"].shape[1])
+            self.register_buffer("w_mean", state.get("w_mean", torch.zeros(self.w_dim)).clone())
+            self.load_state_dict({"w_mean": self.w_mean, **state})
+        except (KeyError, RuntimeError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise LowRankGANError(f"not the weights of a MobileStyleGAN: {reason}") from error
+        sizes = [8 << i for i in range(blocks)]
+        self.layer_resolutions = (4, *(size for size in sizes for _ in range(3)), 2 * sizes[-1])
+        self.resolution = 2 * sizes[-1]
+        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        if "w_mean" not in state:
+            seeded = torch.Generator().manual_seed(0)
+            self.w_mean.copy_(self.mapping(torch.randn(_MEAN_SAMPLES, self.z_dim, generator=seeded)).mean(0))
+
+    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        for layer in self.mapping_layers:
+            w = F.leaky_relu(layer(w), _LEAK) * 2**0.5
+        return w
+
+    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
+        return inverse_haar(self.to_rgb(self._features(ws), ws[:, -1]))
+
+    def render(self, ws: Tensor, resolution: int, label: Tensor | None = None) -> Tensor:
+        # The mean over a 2 x 2 block is half the approximation band, and averaging commutes with
+        # the pointwise output layer: average its input, skip the details and the transform.
+        blocks, remainder = divmod(self.resolution // 2, resolution)
+        if remainder or not blocks:
+            return super().render(ws, resolution, label)
+        features = F.avg_pool2d(self._features(ws), blocks)
+        return self.to_rgb(features, ws[:, -1], bands=1) * 0.5
+
+    def _features(self, ws: Tensor) -> Tensor:
+        x = self.conv1(self.const, ws[:, 0])
+        for index, block in enumerate(self.blocks):
+            x = block(x, ws[:, 1 + 3 * index : 4 + 3 * index])
+        return x
+
+
+def inverse_haar(x: Tensor) -> Tensor:
+    """Inverse two-dimensional Haar transform, as one small matrix product and a reshape.
+
+    Args:
+        x: [N, 4C, H, W], best in channels-last memory format: C channels of approximation, then
+            C each of vertical, horizontal and diagonal detail.
+
+    Returns:
+        [N, C, 2H, 2W] in channels-last memory format.
+    """
+    n, channels, height, width = x.shape
+    bands = x.permute(0, 2, 3, 1).unflatten(3, (4, channels // 4))
+    pixels = torch.matmul(x.new_tensor(_HAAR), bands).unflatten(3, (2, 2))
+    image = pixels.transpose(2, 3).reshape(n, 2 * height, 2 * width, channels // 4)
+    return image.permute(0, 3, 1, 2)
+
+
+class _Modulated(nn.Module):
+    """Scales channels by an affine function of w, in place of modulating the weights."""
+
+    def __init__(self, w_dim: int, channels: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(w_dim, channels)
+
+    def modulate(self, x: Tensor, w: Tensor) -> Tensor:
+        return modulate(x, self.affine(w))
+
+
+class _Convolution(_Modulated):
+    """Modulated 3 x 3 convolution, depthwise separable above 4 px; demodulation is in the weight."""
+
+    def __init__(self, w_dim: int, outputs: int, inputs: int, size: int) -> None:
+        super().__init__(w_dim, inputs)
+        self.depthwise = nn.Parameter(torch.empty(inputs, 1, 3, 3)) if size > 4 else None
+        kernel = 3 if self.depthwise is None else 1
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        self.register_buffer("noise", torch.empty(1, 1, size, size))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        x = self.modulate(x, w)
+        if self.depthwise is not None:
+            x = convolve(x, self.depthwise, groups=x.shape[1])
+        return F.leaky_relu(convolve(x, self.weight, self.bias) + self.noise, _LEAK)
+
+
+class _Block(nn.Module):
+    def __init__(self, w_dim: int, inputs: int, outputs: int, size: int) -> None:
+        super().__init__()
+        self.up = _Modulated(w_dim, inputs)
+        self.conv1 = _Convolution(w_dim, outputs, inputs // 4, size)
+        self.conv2 = _Convolution(w_dim, outputs, outputs, size)
+
+    def forward(self, x: Tensor, ws: Tensor) -> Tensor:
+        x = inverse_haar(self.up.modulate(x, ws[:, 0]))
+        return self.conv2(self.conv1(x, ws[:, 1]), ws[:, 2])
+
+
+class _ToRGB(_Modulated):
+    def __init__(self, w_dim: int, channels: int) -> None:
+        super().__init__(w_dim, channels)
+        self.weight = nn.Parameter(torch.empty(12, channels, 1, 1))
+        self.bias = nn.Parameter(torch.empty(12))
+
+    def forward(self, x: Tensor, w: Tensor, bands: int = 4) -> Tensor:
+        outputs = 3 * bands
+        return convolve(self.modulate(x, w), self.weight[:outputs], self.bias[:outputs])

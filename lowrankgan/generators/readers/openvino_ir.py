@@ -1,0 +1,120 @@
+"""Reader of OpenVINO IR (an XML graph beside a flat file of constants), without OpenVINO.
+
+The file pair is treated as hostile: XML that declares a document type is refused (no entity can
+expand), every constant is checked against the size of the weight file before it is touched, and
+nothing is executed.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
+
+_MAX_XML_BYTES = 16 << 20
+_DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "i64": np.dtype("<i8")}
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operation of the graph.
+
+    Attributes:
+        op: operation type as OpenVINO names it, such as `Convolution`.
+        name: name that the exporting framework gave it.
+        inputs: ids of the nodes that feed it, in port order.
+        value: the constant's tensor for `op == "Const"`, else None.
+    """
+
+    op: str
+    name: str
+    inputs: tuple[str, ...]
+    value: Tensor | None
+
+
+def read_openvino_ir(xml: Path, binary: Path) -> dict[str, Node]:
+    """Read an OpenVINO IR version 10 graph with its constants.
+
+    Args:
+        xml: the graph.
+        binary: the constants, little-endian, addressed by offset and size.
+
+    Returns:
+        Nodes by id, in the file's order, which is a topological one.
+
+    Raises:
+        LowRankGANError: a file is missing, too large, not IR version 10, or inconsistent.
+    """
+    root = _parse(xml)
+    try:
+        weights = binary.read_bytes()
+    except OSError as error:
+        raise LowRankGANError(f"{binary}: cannot be read ({error.strerror})") from error
+    inputs: dict[str, list[tuple[int, str]]] = {}
+    for edge in root.iterfind("edges/edge"):
+        port = (int(_attribute(xml, edge, "to-port")), _attribute(xml, edge, "from-layer"))
+        inputs.setdefault(_attribute(xml, edge, "to-layer"), []).append(port)
+    nodes: dict[str, Node] = {}
+    for layer in root.iterfind("layers/layer"):
+        identity, op = _attribute(xml, layer, "id"), _attribute(xml, layer, "type")
+        nodes[identity] = Node(
+            op=op,
+            name=_attribute(xml, layer, "name"),
+            inputs=tuple(source for _, source in sorted(inputs.get(identity, []))),
+            value=_constant(xml, layer, weights) if op == "Const" else None,
+        )
+    return nodes
+
+
+def _parse(xml: Path) -> ElementTree.Element:
+    try:
+        text = xml.read_bytes()
+    except OSError as error:
+        raise LowRankGANError(f"{xml}: cannot be read ({error.strerror})") from error
+    if len(text) > _MAX_XML_BYTES:
+        raise LowRankGANError(f"{xml}: {len(text)} bytes of XML, at most {_MAX_XML_BYTES} expected")
+    if re.search(rb"<!(DOCTYPE|ENTITY)", text):
+        raise LowRankGANError(f"{xml}: declares a document type, which no OpenVINO graph does")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise LowRankGANError(f"{xml}: is not XML ({error})") from error
+    if root.tag != "net" or root.get("version") != "10":
+        raise LowRankGANError(f"{xml}: expected an OpenVINO graph (<net version=\"10\">)")
+    return root
+
+
+def _attribute(xml: Path, element: ElementTree.Element, name: str) -> str:
+    value = element.get(name)
+    if value is None:
+        raise LowRankGANError(f"{xml}: <{element.tag}> lacks the attribute {name!r}")
+    return value
+
+
+def _constant(xml: Path, layer: ElementTree.Element, weights: bytes) -> Tensor:
+    name, data = _attribute(xml, layer, "name"), layer.find("data")
+    if data is None:
+        raise LowRankGANError(f"{xml}: constant {name!r} has no data")
+    kind = _attribute(xml, data, "element_type")
+    if kind not in _DTYPES:
+        raise LowRankGANError(f"{xml}: constant {name!r} is {kind}, expected one of {list(_DTYPES)}")
+    try:
+        shape = [int(n) for n in _attribute(xml, data, "shape").split(",") if n.strip()]
+        offset, size = (int(_attribute(xml, data, key)) for key in ("offset", "size"))
+    except ValueError as error:
+        raise LowRankGANError(f"{xml}: constant {name!r} has a malformed number") from error
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    if min([offset, size, *shape]) < 0 or count * _DTYPES[kind].itemsize != size:
+        raise LowRankGANError(f"{xml}: constant {name!r} has shape {shape} but {size} bytes")
+    if offset + size > len(weights):
+        raise LowRankGANError(
+            f"{xml}: constant {name!r} ends at byte {offset + size} of a weight file of "
+            f"{len(weights)} bytes; fetch the weights again"
+        )
+    array = np.frombuffer(weights, _DTYPES[kind], count, offset).reshape(shape)
+    return torch.from_numpy(array.copy())

@@ -1,0 +1,1 @@
+"""Measures of an edit: what changed, where, and how much; one file a metric."""

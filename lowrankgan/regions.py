@@ -1,0 +1,177 @@
+"""Regions of interest as boolean masks (paper, section 3.1), at any resolution.
+
+Every region is defined once, independently of the grid: in fractions of the image, in pixels of
+a named grid, by a picture, by other regions, or by face landmarks of each image.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, UnidentifiedImageError
+from scipy.spatial import ConvexHull, QhullError
+
+from lowrankgan.errors import LowRankGANError
+
+Mask = NDArray[np.bool_]
+Points = NDArray[np.floating]
+
+
+class Region(ABC):
+    """A part of the image."""
+
+    @abstractmethod
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        """Rasterise: pixels whose centre lies inside.
+
+        Args:
+            resolution: side R of the square grid.
+            landmarks: [points, 2] (x, y) in fractions of the image, for regions that follow them.
+
+        Returns:
+            [R, R] bool; it may be empty on a coarse grid.
+
+        Raises:
+            LowRankGANError: landmarks or a mask file are needed and cannot be had.
+        """
+
+    @property
+    def needs_landmarks(self) -> bool:
+        """Whether the mask differs between images."""
+        return False
+
+
+@dataclass(frozen=True)
+class Box(Region):
+    """Rectangle in fractions of the image, half open, x to the right and y down."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        centres = (np.arange(resolution) + 0.5) / resolution
+        rows = (centres >= self.top) & (centres < self.bottom)
+        columns = (centres >= self.left) & (centres < self.right)
+        return rows[:, None] & columns[None, :]
+
+    @staticmethod
+    def centred(row: int, column: int, height: int, width: int, grid: int) -> "Box":
+        """The published boxes: centre and size in pixels of a grid; rows from row - height // 2."""
+        top, left = row - height // 2, column - width // 2
+        return Box(top / grid, left / grid, (top + height) / grid, (left + width) / grid)
+
+
+@dataclass(frozen=True)
+class Polygon(Region):
+    """Polygon with (x, y) vertices in fractions of the image."""
+
+    points: Sequence[tuple[float, float]]
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        picture = Image.new("1", (resolution, resolution))
+        # ImageDraw addresses pixels by their centre.
+        vertices = [(x * resolution - 0.5, y * resolution - 0.5) for x, y in self.points]
+        ImageDraw.Draw(picture).polygon(vertices, fill=1)
+        return np.asarray(picture, dtype=bool)
+
+
+@dataclass(frozen=True)
+class MaskImage(Region):
+    """Picture whose bright half of the grey scale is the region."""
+
+    path: Path
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        try:
+            with Image.open(self.path) as picture:
+                grey = picture.convert("L").resize((resolution, resolution), Image.Resampling.BOX)
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise LowRankGANError(f"{self.path}: mask cannot be read as a picture") from error
+        return np.asarray(grey) >= 128
+
+
+@dataclass(frozen=True)
+class Landmarks(Region):
+    """Convex hull of some landmarks of each image, grown by a margin in fractions of the image."""
+
+    indices: Sequence[int]
+    margin: float
+
+    @property
+    def needs_landmarks(self) -> bool:
+        return True
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        if landmarks is None or not np.isfinite(landmarks).all():
+            raise LowRankGANError("a landmark region needs a face; none was found in the image")
+        try:
+            points = landmarks[list(self.indices)]
+            corners = points[ConvexHull(points).vertices]
+        except (IndexError, QhullError) as error:
+            raise LowRankGANError("landmark indices of a region span no area or do not exist") from error
+        centre = corners.mean(0)
+        outward = corners - centre
+        reach = np.linalg.norm(outward, axis=1, keepdims=True)
+        grown = centre + outward * (1 + self.margin / reach)
+        return Polygon([(float(x), float(y)) for x, y in grown]).mask(resolution)
+
+
+@dataclass(frozen=True)
+class Union(Region):
+    """Pixels of any of the regions."""
+
+    parts: Sequence[Region]
+
+    @property
+    def needs_landmarks(self) -> bool:
+        return any(part.needs_landmarks for part in self.parts)
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        masks = [part.mask(resolution, landmarks) for part in self.parts]
+        return np.logical_or.reduce(masks)
+
+
+@dataclass(frozen=True)
+class Complement(Region):
+    """Pixels that are not of the region."""
+
+    of: Region
+
+    @property
+    def needs_landmarks(self) -> bool:
+        return self.of.needs_landmarks
+
+    def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        return ~self.of.mask(resolution, landmarks)
+
+
+def build_region(spec: Mapping[str, Any]) -> Region:
+    """A region from plain values, `kind` and that kind's fields, as `conf/region` has them.
+
+    Raises:
+        LowRankGANError: the kind is unknown.
+    """
+    fields = {key: value for key, value in spec.items() if key not in ("kind", "sha256")}
+    match spec["kind"]:
+        case "box":
+            return Box(**fields)
+        case "pixel_box":
+            return Box.centred(**fields)
+        case "polygon":
+            return Polygon(**fields)
+        case "mask":
+            return MaskImage(Path(fields["path"]))
+        case "landmarks":
+            return Landmarks(**fields)
+        case "union":
+            return Union([build_region(part) for part in fields["parts"]])
+        case "complement":
+            return Complement(build_region(fields["of"]))
+        case kind:
+            raise LowRankGANError(f"region kind {kind!r} is unknown, see conf/region for examples")

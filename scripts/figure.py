@@ -1,0 +1,122 @@
+"""Draw one figure; each kind reads what earlier steps wrote, and some render a few faces."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from faces import EditedFaces, directions_of
+from job import Job, run
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from lowrankgan.figures.comparison import outside_change
+from lowrankgan.figures.curves import inside_outside_curves
+from lowrankgan.figures.differences import difference_maps
+from lowrankgan.figures.generalization import generalization_matrix
+from lowrankgan.figures.sensitivity import sensitivity_maps
+from lowrankgan.figures.spectra import spectra
+from lowrankgan.figures.strips import edit_strips
+from lowrankgan.figures.style import save
+from lowrankgan.images import to_bytes
+
+
+def main(job: Job) -> None:
+    save(_KINDS[job.settings["kind"]](job), job.output / "figure")
+
+
+def _comparison(job: Job) -> Figure:
+    summary = pd.read_csv(job.input("tables") / "summary.csv")
+    chosen = (summary["source"] == "average") & (summary["target"] == "mse")
+    return outside_change(summary[chosen & (summary["measure"] == "mse_outside")], "mse_outside")
+
+
+def _curves(job: Job) -> Figure:
+    labelled = zip(job.settings["labels"], job.inputs["metrics"], strict=True)
+    table = pd.concat(pd.read_csv(f / "metrics.csv").assign(method=name) for name, f in labelled)
+    table = table[(table["target"] == "published") & (table["direction"] == 1)]
+    return inside_outside_curves(
+        table.rename(columns={"mse_inside": "inside", "mse_outside": "outside"}), "mse"
+    )
+
+
+def _generalization(job: Job) -> Figure:
+    table = pd.read_csv(job.input("generalize") / "matrix.csv")
+    chosen = (table["target"] == "mse") & (table["direction"] == 1)
+    return generalization_matrix(table[chosen], "mse_outside")
+
+
+def _spectra(job: Job) -> Figure:
+    values: dict[str, dict[str, NDArray[np.float64]]] = {}
+    ranks: dict[str, dict[str, dict[str, int]]] = {}
+    for folder in job.inputs["factorize"]:
+        for key, value in load_file(folder / "factors.safetensors").items():
+            if key.startswith("spectrum/"):
+                _, side, region = key.split("/")
+                values.setdefault(region, {})[side] = value
+        for row in pd.read_csv(folder / "ranks.csv").to_dict("records"):
+            found = ranks.setdefault(row["region"], {}).setdefault(row["side"], {})
+            found[f"{row['rule']} {row['value']:.3g}"] = row["rank"]
+    return spectra(values, ranks)
+
+
+def _sensitivity(job: Job) -> Figure:
+    found = [load_file(folder / "gram.safetensors") for folder in job.inputs["jacobian"]]
+    names = sorted(key.removeprefix("mask/") for key in found[0] if key.startswith("mask/"))
+    return sensitivity_maps(
+        np.stack([arrays["image"] for arrays in found]),
+        np.stack([arrays["sensitivity"] for arrays in found]),
+        {name: np.stack([arrays[f"mask/{name}"] for arrays in found]) for name in names},
+        job.settings["colour_map"],
+    )
+
+
+def _strips(job: Job) -> Figure:
+    editor = _Editor(job)
+    method = job.settings["labels"].index(job.settings["method"])
+    steps, region = job.settings["steps"], job.settings["region"]
+    images = np.stack([editor.edited(method, step) for step in steps], axis=1)
+    labels = [f"{step:+.2g} α" if step else "original" for step in steps]
+    title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
+    return edit_strips(images, labels, editor.masks, title)
+
+
+def _differences(job: Job) -> Figure:
+    editor, region = _Editor(job), job.settings["region"]
+    edited = {name: editor.edited(i, 1.0) for i, name in enumerate(job.settings["labels"])}
+    title = f"{region.replace('_', ' ')}: equal change inside the region"
+    colour_map = job.settings["colour_map"]
+    return difference_maps(editor.originals, edited, editor.masks, colour_map, title)
+
+
+class _Editor:
+    """The first test faces, edited by each method's first direction in units of matched change."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._faces = job, EditedFaces(job, job.settings["faces"])
+        self.originals = to_bytes(self._faces.originals)
+        self.masks = self._faces.masks[job.settings["region"]]
+
+    def edited(self, method: int, scale: float) -> NDArray[np.uint8]:
+        """The method's edits [faces, R, R, 3] at `scale` times the step of matched MSE."""
+        region = self._job.settings["region"]
+        edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
+        first = edits.query("region == @region and direction == 1 and target == 'mse'")
+        steps = first.set_index("face").loc[self._faces.seeds, "step"] * scale
+        direction = directions_of(self._job.inputs["subspace"][method], self._faces.w)[region][0]
+        return to_bytes(self._faces.edited(direction, range(len(steps)), steps))
+
+
+_KINDS: dict[str, Callable[[Job], Figure]] = {
+    "comparison": _comparison,
+    "curves": _curves,
+    "differences": _differences,
+    "generalization": _generalization,
+    "sensitivity": _sensitivity,
+    "spectra": _spectra,
+    "strips": _strips,
+}
+
+
+if __name__ == "__main__":
+    run(main)

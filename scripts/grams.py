@@ -1,0 +1,23 @@
+"""What the scripts that work on Gram matrices share; needs no torch."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from job import Job
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+Gram = NDArray[np.float64]
+
+
+def grams_of(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
+    """Region name to its (inside, outside) Gram matrices, averaged over the analysis images."""
+    images = [load_file(folder / "gram.safetensors") for folder in job.inputs["jacobian"]]
+    names = [key.removeprefix("inside/") for key in images[0] if key.startswith("inside/")]
+    return {
+        name: (
+            np.mean([image[f"inside/{name}"] for image in images], axis=0),
+            np.mean([image[f"outside/{name}"] for image in images], axis=0),
+        )
+        for name in sorted(names)
+    }

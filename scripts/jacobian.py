@@ -1,0 +1,30 @@
+"""Jacobian at one face: the Gram matrices of every region, and what figures show of it."""
+
+import numpy as np
+import torch
+from faces import generator_of, latents_of, layers_of, masks_of
+from job import Job, run
+from safetensors.numpy import save_file
+
+from lowrankgan.gram import gram_matrices, sensitivity
+from lowrankgan.images import to_bytes, to_unit
+from lowrankgan.jacobian import jacobian
+
+
+def main(job: Job) -> None:
+    s, generator = job.settings, generator_of(job)
+    w, _ = latents_of(job, generator)
+    with torch.no_grad():
+        image = generator.render(generator.broadcast(w), s["resolution"])
+    masks = {name: mask[0] for name, mask in masks_of(job, image).items()}
+    columns = jacobian(generator, w[0], layers_of(job, generator), s["resolution"], s["chunk"])
+    arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity(columns)}
+    for name, (inside, outside) in gram_matrices(columns, masks).items():
+        arrays |= {f"inside/{name}": inside, f"outside/{name}": outside, f"mask/{name}": masks[name]}
+    save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, job.output / "gram.safetensors")
+    if s["save"]:
+        save_file({"columns": columns.numpy()}, job.output / "jacobian.safetensors")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,84 @@
+"""What every script shares: its arguments, its log, its output written whole or not at all."""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lowrankgan.errors import LowRankGANError
+
+_PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "lpips", "ai-edge-litert")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A step as the workflow hands it to its script.
+
+    Attributes:
+        settings: plain values.
+        inputs: role to the folders of the steps that it builds on.
+        output: folder to write to; its files move to their place when the script has ended well.
+    """
+
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, list[Path]]
+    output: Path
+
+    def input(self, role: str) -> Path:
+        """The folder of a role that has just one."""
+        (folder,) = self.inputs[role]
+        return folder
+
+
+def run(main: Callable[[Job], None]) -> None:
+    """Run a script on the job in its one argument; ends the process with 1 on a user's error."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    raw = json.loads(sys.argv[1])
+    target = Path(raw["output"])
+    partial = target / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    inputs = {role: [Path(folder) for folder in folders] for role, folders in raw["inputs"].items()}
+    try:
+        main(Job(raw["settings"], inputs, partial))
+        (partial / "record.json").write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
+        _publish(partial, target)
+    except LowRankGANError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _publish(partial: Path, target: Path) -> None:
+    """Move everything, the record last: a folder that has one is complete."""
+    for item in sorted(partial.iterdir(), key=lambda path: path.name == "record.json"):
+        place = target / item.name
+        if place.is_dir():
+            shutil.rmtree(place)
+        os.replace(item, place)
+
+
+def _record(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        "settings": raw["settings"],
+        "inputs": raw["inputs"],
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "sha256": {str(path.relative_to(folder)): _sha256(path) for path in files},
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,31 @@
+"""Sample faces by seed: latents for the later stages, pictures for people."""
+
+import torch
+from faces import generator_of
+from job import Job, run
+from PIL import Image
+from safetensors.torch import save_file
+
+from lowrankgan.images import contact_sheet, to_bytes, to_unit
+from lowrankgan.progress import progress
+from lowrankgan.sampling import sample_latents
+
+
+def main(job: Job) -> None:
+    generator, seeds = generator_of(job), job.settings["seeds"]
+    z, w = sample_latents(generator, seeds, job.settings["psi"])
+    latents = {"z": z.cpu(), "w": w.cpu(), "seeds": torch.tensor(seeds)}
+    save_file(latents, job.output / "latents.safetensors")
+    folder = job.output / "images"
+    folder.mkdir()
+    shown = []
+    for seed, ws in progress(list(zip(seeds, w.split(1), strict=True)), "faces"):
+        with torch.no_grad():
+            image = to_bytes(to_unit(generator.synthesis(generator.broadcast(ws))))
+        Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png")
+        shown += [*image]
+    contact_sheet(shown, job.output / "faces.png")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,77 @@
+"""Tables: the comparison with the unprojected baseline first, then what it rests on."""
+
+import numpy as np
+import pandas as pd
+from job import Job, run
+
+from lowrankgan.metrics.attributes import ATTRIBUTES
+from lowrankgan.tables import compare, summarize, write_table
+
+_OUTSIDE = ["mse_outside", "lpips_alex_outside", "lpips_vgg_outside"]
+_INSIDE = ["mse_inside", "lpips_alex_inside", "lpips_vgg_inside", "lpips_alex_composite"]
+_BASELINE = "unprojected"
+
+
+def main(job: Job) -> None:
+    s = job.settings
+    resampling = {key: s[key] for key in ("seed", "resamples", "level")}
+    labelled = zip(s["pairs"], job.inputs["metrics"], strict=True)
+    metrics = pd.concat(
+        pd.read_csv(folder / "metrics.csv").assign(source=source, method=method)
+        for (source, method), folder in labelled
+    )
+    matched = metrics[metrics["target"] != "published"]
+    attributes = summarize(matched, list(ATTRIBUTES), **resampling)
+    attributes["per_outside_change"] = _per_outside_change(attributes, matched)
+    generalize = job.input("generalize")
+    matrix = pd.read_csv(generalize / "matrix.csv")
+    tables = {
+        "comparison": (
+            compare(matched, _BASELINE, _OUTSIDE, **resampling),
+            "Change outside the region over that of the unprojected direction, at equal change "
+            "inside (paired over the faces on which both reach it; below 1 is better).",
+        ),
+        "summary": (
+            summarize(matched, _OUTSIDE + _INSIDE, **resampling),
+            "Change inside and outside the region at matched change inside; reached is the "
+            "share of faces on which the target was reached.",
+        ),
+        "attributes": (
+            attributes,
+            "Change of attribute scores at matched change inside the region, and the absolute "
+            "change per unit of root mean squared change outside.",
+        ),
+        "ranks": (
+            _ranks(job),
+            "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
+        ),
+        "generalization": (
+            summarize(matrix, _OUTSIDE, **resampling),
+            "Directions found on each analysis image, measured on unseen faces.",
+        ),
+        "angles": (
+            pd.read_csv(generalize / "angles.csv"),
+            "Principal angles between the subspaces that different analysis images give.",
+        ),
+    }
+    for name, (table, caption) in tables.items():
+        write_table(table, job.output / name, caption, digits=4)
+
+
+def _per_outside_change(attributes: pd.DataFrame, matched: pd.DataFrame) -> pd.Series:
+    """|mean change of an attribute| over the root of the mean squared change outside."""
+    keys = ["source", "method", "region", "direction", "target"]
+    outside = matched[matched["reached"]].groupby(keys)["mse_outside"].mean()
+    root = np.sqrt(attributes.merge(outside, "left", left_on=keys, right_index=True)["mse_outside"])
+    return attributes["mean"].abs() / root.to_numpy()
+
+
+def _ranks(job: Job) -> pd.DataFrame:
+    labelled = zip(job.settings["factors"], job.inputs["factorize"], strict=True)
+    return pd.concat(
+        pd.read_csv(folder / "ranks.csv").assign(source=source) for source, folder in labelled
+    )
+
+
+if __name__ == "__main__":
+    run(main)

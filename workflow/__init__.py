@@ -1,0 +1,1 @@
+"""From a configuration to a plan of cached steps; imports nothing that is slow."""

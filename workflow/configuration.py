@@ -1,0 +1,50 @@
+"""Composes an experiment's configuration with Hydra and checks it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from lowrankgan.errors import LowRankGANError
+from workflow.schema import Configuration
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def load_configuration(overrides: Sequence[str], folder: Path = CONF) -> Configuration:
+    """Compose `conf/config.yaml` with overrides in Hydra's syntax.
+
+    Raises:
+        LowRankGANError: an override cannot be parsed, or a key or value does not fit the schema.
+    """
+    try:
+        OverridesParser.create().parse_overrides(list(overrides))
+        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+            composed = compose("config", overrides=list(overrides))
+        values = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise LowRankGANError(f"configuration: {_first_lines(error)}") from error
+    try:
+        return Configuration.model_validate(values)
+    except ValidationError as error:
+        raise LowRankGANError(f"configuration: {_problem(error)}") from error
+
+
+def _first_lines(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:2])
+
+
+def _problem(error: ValidationError) -> str:
+    """The first problem as `key: value, what was expected`."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    expected = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem["input"], dict | list):
+        return f"{key}: {expected}" if key else expected
+    return f"{key}: {problem['input']!r}, {expected[0].lower()}{expected[1:]}"

@@ -1,0 +1,27 @@
+"""What a user passes with `snakemake --config`, as overrides in Hydra's syntax."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from lowrankgan.errors import LowRankGANError
+
+
+def overrides_of(config: Mapping[str, Any]) -> list[str]:
+    """`experiment=NAME` and `set="KEY=VALUE ..."` as a list of overrides.
+
+    Raises:
+        LowRankGANError: another key is given, or quotes in `set` do not close.
+    """
+    unknown = sorted(config.keys() - {"experiment", "set"})
+    if unknown:
+        raise LowRankGANError(
+            f"--config {unknown[0]}: expected experiment=NAME or set=\"KEY=VALUE ...\""
+        )
+    try:
+        overrides = shlex.split(str(config.get("set", "")))
+    except ValueError as error:
+        raise LowRankGANError(f"--config set: {error}") from error
+    if "experiment" in config:
+        overrides.insert(0, f"experiment={config['experiment']}")
+    return overrides

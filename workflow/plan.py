@@ -1,0 +1,298 @@
+"""Unrolls a configuration into steps; each is cached under the hash of exactly what it reads."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lowrankgan.errors import LowRankGANError
+from workflow.schema import Configuration, Subspace, Weights
+
+AVERAGE = "average"
+TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job.
+
+    Attributes:
+        stage: name of its rule and of its script.
+        settings: plain values that it reads; no others may influence it.
+        parents: role to the steps whose output it reads.
+    """
+
+    stage: str
+    settings: Mapping[str, Any]
+    parents: Mapping[str, Sequence["Step"]] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """12 hexadecimal digits that identify what the step computes."""
+        parents = {role: [step.key for step in steps] for role, steps in self.parents.items()}
+        identity = {"stage": self.stage, "settings": self.settings, "parents": parents}
+        return hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]
+
+    @property
+    def folder(self) -> str:
+        return f"results/{self.stage}/{self.key}"
+
+    @property
+    def record(self) -> str:
+        """The file that says what made the folder; it is written last."""
+        return f"{self.folder}/record.json"
+
+    @property
+    def job(self) -> str:
+        """What the script is told, as one line of JSON."""
+        inputs = {role: [step.folder for step in steps] for role, steps in self.parents.items()}
+        return canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
+
+    def lineage(self) -> Iterator["Step"]:
+        """Everything that it builds on, then the step itself; one may come more than once."""
+        for steps in self.parents.values():
+            for parent in steps:
+                yield from parent.lineage()
+        yield self
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of an experiment.
+
+    Attributes:
+        tables: the step that writes the tables.
+        figures: readable name to the step that draws the figure.
+    """
+
+    tables: Step
+    figures: Mapping[str, Step]
+
+    @property
+    def final(self) -> list[Step]:
+        """The steps whose output people look at."""
+        return [self.tables, *self.figures.values()]
+
+    @cached_property
+    def steps(self) -> dict[tuple[str, str], Step]:
+        """Steps by stage and key, each after the steps that it builds on."""
+        return {(step.stage, step.key): step for end in self.final for step in end.lineage()}
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys: equal settings give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def unroll(configuration: Configuration) -> Plan:
+    """Unroll an experiment into its steps.
+
+    Raises:
+        LowRankGANError: a mask file of a region cannot be read.
+    """
+    return _Unroller(configuration).plan()
+
+
+@dataclass(frozen=True)
+class _Method:
+    """A subspace method at one value of the rule that it sweeps."""
+
+    label: str
+    subspace: Subspace
+    value: float | str | None
+
+
+class _Unroller:
+    def __init__(self, configuration: Configuration) -> None:
+        self.c = configuration
+        self.regions = {
+            name: _region(region.model_dump(mode="json"))
+            for name, region in configuration.region.items()
+        }
+        self.generator = {
+            key: getattr(configuration.generator, key)
+            for key in ("architecture", "resolution", "w_dim", "num_layers")
+        }
+        self.weights = [_fetch(configuration.generator.weights)]
+        self.perceptual = [_fetch(configuration.metric.perceptual)]
+        self.landmarks = [_fetch(configuration.metric.landmarks)]
+        self.test = self._sample(configuration.sample.test_seeds)
+        seeds = configuration.sample.analysis_seeds
+        self.jacobians = {f"seed {seed}": self._jacobian(seed) for seed in seeds}
+        self.sources: dict[str, list[Step]] = {AVERAGE: list(self.jacobians.values())}
+        if len(seeds) > 1:
+            self.sources |= {name: [step] for name, step in self.jacobians.items()}
+
+    def plan(self) -> Plan:
+        methods = list(self._methods())
+        factors = {
+            (source, rule, value): self._factorize(source, rule, value)
+            for source in self.sources
+            for rule in ("pursuit", "energy", "rank")
+            for value in self.c.values(rule)
+        }
+        pairs = [(source, method) for source in self.sources for method in methods]
+        pairs = [(s, m) for s, m in pairs if s == AVERAGE or self._transfers(m)]
+        subspaces = {
+            (s, m.label): self._subspace(s, m, factors.get((s, m.subspace.rule or "", m.value)))
+            for s, m in pairs
+        }
+        edits = {
+            pair: self._edit(subspace, published=pair[0] == AVERAGE)
+            for pair, subspace in subspaces.items()
+        }
+        metrics = {pair: self._metrics(subspaces[pair], edit) for pair, edit in edits.items()}
+        generalize = self._generalize(subspaces, metrics)
+        tables = self._tables(factors, metrics, generalize)
+        averaged = [(m.label, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
+        figures = self._figures(averaged, factors, metrics, generalize, tables)
+        return Plan(tables, figures)
+
+    def _methods(self) -> Iterator[_Method]:
+        for name, subspace in self.c.subspace.items():
+            values = self.c.values(subspace.rule) if subspace.rule else (None,)
+            for value in values:
+                label = name if len(values) == 1 else f"{name} {subspace.rule} {value}"
+                yield _Method(label, subspace, value)
+
+    def _transfers(self, method: _Method) -> bool:
+        return any(self.c.subspace[n] is method.subspace for n in self.c.edit.transfer_methods)
+
+    def _image_inputs(self, sample: Step) -> dict[str, list[Step]]:
+        inputs = {"generator": self.weights, "sample": [sample]}
+        if any("landmarks" in canonical(region) for region in self.regions.values()):
+            inputs["landmarks"] = self.landmarks
+        return inputs
+
+    def _sample(self, seeds: Sequence[int]) -> Step:
+        settings = {"generator": self.generator, "psi": self.c.sample.psi, "seeds": list(seeds)}
+        return Step("sample", settings, {"generator": self.weights})
+
+    def _jacobian(self, seed: int) -> Step:
+        settings = self.c.jacobian.model_dump(mode="json")
+        settings |= {"generator": self.generator, "regions": self.regions}
+        return Step("jacobian", settings, self._image_inputs(self._sample([seed])))
+
+    def _factorize(self, source: str, rule: str, value: float | str) -> Step:
+        settings = {"rule": rule, "value": value}
+        if rule == "pursuit":
+            settings["tolerance"] = self.c.factorization.tolerance
+            settings["max_iterations"] = self.c.factorization.max_iterations
+        return Step("factorize", settings, {"jacobian": self.sources[source]})
+
+    def _subspace(self, source: str, method: _Method, factors: Step | None) -> Step:
+        settings = {"solver": method.subspace.solver, "directions": self.c.edit.directions}
+        parents: dict[str, list[Step]] = {"jacobian": self.sources[source]}
+        if factors:
+            settings["relaxation"] = method.subspace.relaxation
+            parents["factorize"] = [factors]
+        return Step("subspace", settings, parents)
+
+    def _measured(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator,
+            "layers": self.c.model_dump(mode="json")["edit"]["layers"],
+            "resolution": self.c.edit.resolution,
+            "regions": self.regions,
+        }
+
+    def _edit(self, subspace: Step, published: bool) -> Step:
+        keys = ("targets", "tolerance", "max_step")
+        settings = {key: getattr(self.c.edit, key) for key in keys} | self._measured()
+        settings["published_steps"] = list(self.c.edit.published_steps) if published else []
+        settings["published_faces"] = self.c.edit.published_faces
+        parents = {"subspace": [subspace], "perceptual": self.perceptual}
+        return Step("edit", settings, self._image_inputs(self.test) | parents)
+
+    def _metrics(self, subspace: Step, edit: Step) -> Step:
+        parents = {"subspace": [subspace], "edit": [edit], "perceptual": self.perceptual}
+        parents["landmarks"] = self.landmarks
+        return Step("metrics", self._measured(), self._image_inputs(self.test) | parents)
+
+    def _generalize(
+        self, subspaces: Mapping[tuple[str, str], Step], metrics: Mapping[tuple[str, str], Step]
+    ) -> Step:
+        labels = {label for source, label in metrics if source != AVERAGE}
+        pairs = [pair for pair in metrics if pair[1] in labels or len(self.sources) == 1]
+        parents = {
+            "subspace": [subspaces[pair] for pair in pairs],
+            "metrics": [metrics[pair] for pair in pairs],
+        }
+        return Step("generalize", {"pairs": pairs}, parents)
+
+    def _tables(
+        self,
+        factors: Mapping[tuple[str, str, float | str], Step],
+        metrics: Mapping[tuple[str, str], Step],
+        generalize: Step,
+    ) -> Step:
+        keys = ("resamples", "level", "seed")
+        settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
+        settings |= {"pairs": list(metrics), "factors": [source for source, *_ in factors]}
+        parents = {
+            "metrics": list(metrics.values()),
+            "factorize": list(factors.values()),
+            "generalize": [generalize],
+        }
+        return Step("tables", settings, parents)
+
+    def _figures(
+        self,
+        averaged: Sequence[tuple[str, Step, Step]],
+        factors: Mapping[tuple[str, str, float | str], Step],
+        metrics: Mapping[tuple[str, str], Step],
+        generalize: Step,
+        tables: Step,
+    ) -> dict[str, Step]:
+        labels = [label for label, *_ in averaged]
+        first = next(label for label in labels if label.startswith(self.c.figure.method))
+        colours = {"colour_map": self.c.figure.colour_map}
+        shared = self._measured() | {
+            "faces": self.c.figure.faces,
+            "resolution": self.c.figure.resolution,
+        }
+        edited = self._image_inputs(self.test)
+        edited |= {"subspace": [s for _, s, _ in averaged], "edit": [e for *_, e in averaged]}
+        figures = {
+            "comparison": _figure("comparison", {"labels": labels}, {"tables": [tables]}),
+            "curves": _figure(
+                "curves", {"labels": labels}, {"metrics": [metrics[AVERAGE, n] for n in labels]}
+            ),
+            "generalization": _figure("generalization", {}, {"generalize": [generalize]}),
+            "spectra": _figure("spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}),
+            "sensitivity": _figure("sensitivity", colours, {"jacobian": list(self.jacobians.values())}),
+        }
+        for name in self.regions:
+            chosen = shared | {"region": name, "labels": labels}
+            steps = {"steps": list(self.c.figure.strip_steps), "method": first}
+            figures[f"strips_{name}"] = _figure("strips", chosen | steps, edited)
+            figures[f"differences_{name}"] = _figure("differences", chosen | colours, edited)
+        return figures
+
+
+def _fetch(weights: Weights) -> Step:
+    return Step("fetch", weights.model_dump(mode="json"))
+
+
+def _figure(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
+    return Step("figure", {"kind": kind} | settings, parents)
+
+
+def _region(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values of a region, in which a mask file is identified by its content too."""
+    if values["kind"] == "union":
+        return values | {"parts": [_region(part) for part in values["parts"]]}
+    if values["kind"] == "complement":
+        return values | {"of": _region(values["of"])}
+    if values["kind"] != "mask":
+        return values
+    try:
+        content = Path(values["path"]).read_bytes()
+    except OSError as error:
+        raise LowRankGANError(
+            f"{values['path']}: mask of a region cannot be read ({error.strerror})"
+        ) from error
+    return values | {"sha256": hashlib.sha256(content).hexdigest()}

@@ -1,0 +1,31 @@
+"""What is published under `results/<experiment>/`, and the command that makes the report."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from workflow.plan import TABLES, Plan, canonical
+from workflow.schema import Configuration
+
+
+def publish_job(configuration: Configuration, plan: Plan) -> str:
+    """What `scripts/publish.py` is told, as one line of JSON."""
+    settings = {
+        "figures": {name: step.folder for name, step in plan.figures.items()},
+        "tables": TABLES,
+        "configuration": yaml.safe_dump(configuration.model_dump(mode="json", by_alias=True)),
+        "index": [[step.stage, step.folder, step.settings] for step in plan.steps.values()],
+    }
+    inputs = {"tables": [plan.tables.folder]}
+    output = f"results/{configuration.name}"
+    return canonical({"settings": settings, "inputs": inputs, "output": output})
+
+
+def report_command(snakefile: str, config: Mapping[str, Any]) -> list[str]:
+    """Snakemake's report on what the rule `publish` wrote, to be followed by the report's path."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--nolock", "publish"]
+    if config:
+        command += ["--config", *(f"{key}={value}" for key, value in config.items())]
+    return [*command, "--report"]

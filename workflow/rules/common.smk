@@ -1,0 +1,43 @@
+# The configuration, the plan that it unrolls to, and what every rule asks of them.
+import os
+import sys
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+sys.path.insert(0, str(BASE))
+
+from snakemake.exceptions import WorkflowError
+
+from lowrankgan.errors import LowRankGANError
+from workflow.code import code_of
+from workflow.configuration import load_configuration
+from workflow.overrides import overrides_of
+from workflow.plan import unroll
+
+try:
+    configuration = load_configuration(overrides_of(config))
+    plan = unroll(configuration)
+except LowRankGANError as error:
+    raise WorkflowError(str(error))
+
+os.environ["PYTHONPATH"] = str(BASE)  # of the scripts, wherever the results lie
+RUN = f"{sys.executable} {{input.code[0]}} {{params.job:q}} 2>&1 | tee {{log}}"
+
+
+wildcard_constraints:
+    key="[0-9a-f]{12}",
+
+
+def parents(stage):
+    """Records of the steps that a step builds on."""
+
+    def records(wildcards):
+        found = plan.steps[stage, wildcards.key].parents.values()
+        return [step.record for steps in found for step in steps]
+
+    return records
+
+
+def job(stage):
+    """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
+    return lambda wildcards: plan.steps[stage, wildcards.key].job

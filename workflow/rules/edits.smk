@@ -1,0 +1,64 @@
+# Edited test faces and what they measure: results/edit, metrics, generalize.
+
+
+rule edit:
+    input:
+        parents("edit"),
+        code=code_of(BASE, "edit"),
+    output:
+        edits="results/edit/{key}/edits.csv",
+        record="results/edit/{key}/record.json",
+    params:
+        job=job("edit"),
+    log:
+        "results/edit/{key}/log.txt",
+    benchmark:
+        "results/edit/{key}/benchmark.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=3000,
+    shell:
+        RUN
+
+
+rule metrics:
+    input:
+        parents("metrics"),
+        code=code_of(BASE, "metrics"),
+    output:
+        metrics="results/metrics/{key}/metrics.csv",
+        record="results/metrics/{key}/record.json",
+    params:
+        job=job("metrics"),
+    log:
+        "results/metrics/{key}/log.txt",
+    benchmark:
+        "results/metrics/{key}/benchmark.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=3000,
+    shell:
+        RUN
+
+
+rule generalize:
+    input:
+        parents("generalize"),
+        code=code_of(BASE, "generalize"),
+    output:
+        matrix="results/generalize/{key}/matrix.csv",
+        angles="results/generalize/{key}/angles.csv",
+        record="results/generalize/{key}/record.json",
+    params:
+        job=job("generalize"),
+    log:
+        "results/generalize/{key}/log.txt",
+    benchmark:
+        "results/generalize/{key}/benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        RUN

@@ -1,0 +1,40 @@
+# Weights and faces: results/fetch, results/sample.
+
+
+rule fetch:
+    input:
+        code=code_of(BASE, "fetch"),
+    output:
+        files=directory("results/fetch/{key}/files"),
+        record="results/fetch/{key}/record.json",
+    params:
+        job=job("fetch"),
+    log:
+        "results/fetch/{key}/log.txt",
+    benchmark:
+        "results/fetch/{key}/benchmark.tsv"
+    shell:
+        RUN
+
+
+rule sample:
+    input:
+        parents("sample"),
+        code=code_of(BASE, "sample"),
+    output:
+        images=directory("results/sample/{key}/images"),
+        sheet="results/sample/{key}/faces.png",
+        latents="results/sample/{key}/latents.safetensors",
+        record="results/sample/{key}/record.json",
+    params:
+        job=job("sample"),
+    log:
+        "results/sample/{key}/log.txt",
+    benchmark:
+        "results/sample/{key}/benchmark.tsv"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=2000,
+    shell:
+        RUN

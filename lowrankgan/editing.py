@@ -46,7 +46,7 @@ class Match:
 
 
 class ChangeMatcher:
-    """Finds, for every face, the smallest step at which an edit changes the region by a target.
+    """Finds, for every face, the step at which an edit changes the region by a target.
 
     A search in logarithms: change grows like a power of the step, so the secant of (log step,
     log change) converges in three or four renderings. A direction that does not reach the target
@@ -79,16 +79,23 @@ class ChangeMatcher:
             steps = np.array([proposals[i] for i in open_], dtype=np.float64)
             changes = self._measure(open_, steps)
             for position, (face, step) in enumerate(zip(open_, steps, strict=True)):
-                self._seen[face][float(step)] = {key: float(v[position]) for key, v in changes.items()}
-        best = [min(seen, key=lambda step, s=seen: self._error(s[step][name], target)) for seen in self._seen]
-        errors = [self._error(seen[step][name], target) for seen, step in zip(self._seen, best, strict=True)]
-        return Match(np.array(best), np.array(errors) <= self._tolerance)
+                self._seen[face][float(step)] = {
+                    key: float(v[position]) for key, v in changes.items()
+                }
+        closest = [
+            min((self._error(changes[name], target), step) for step, changes in seen.items())
+            for seen in self._seen
+        ]
+        errors, steps = np.array(closest).T
+        return Match(steps, errors <= self._tolerance)
 
     @staticmethod
     def _error(change: float, target: float) -> float:
         return abs(change / target - 1)
 
-    def _propose(self, seen: dict[float, dict[str, float]], name: str, target: float) -> float | None:
+    def _propose(
+        self, seen: dict[float, dict[str, float]], name: str, target: float
+    ) -> float | None:
         """The next step to render for one face, or None when it is settled."""
         points = sorted((step, max(changes[name], 1e-12)) for step, changes in seen.items())
         if not points:
@@ -102,7 +109,9 @@ class ChangeMatcher:
         return min(_secant(below, above, target), self._max_step)
 
 
-def _secant(below: list[tuple[float, float]], above: list[tuple[float, float]], target: float) -> float:
+def _secant(
+    below: list[tuple[float, float]], above: list[tuple[float, float]], target: float
+) -> float:
     """Step at which the power law through the nearest two (step, change) points hits the target."""
     if below and above:
         first, second = below[-1], above[0]

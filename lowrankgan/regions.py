@@ -114,7 +114,9 @@ class Landmarks(Region):
             points = landmarks[list(self.indices)]
             corners = points[ConvexHull(points).vertices]
         except (IndexError, QhullError) as error:
-            raise LowRankGANError("landmark indices of a region span no area or do not exist") from error
+            raise LowRankGANError(
+                "landmark indices of a region span no area or do not exist"
+            ) from error
         centre = corners.mean(0)
         outward = corners - centre
         reach = np.linalg.norm(outward, axis=1, keepdims=True)
@@ -134,7 +136,7 @@ class Union(Region):
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
         masks = [part.mask(resolution, landmarks) for part in self.parts]
-        return np.logical_or.reduce(masks)
+        return np.any(masks, axis=0)
 
 
 @dataclass(frozen=True)

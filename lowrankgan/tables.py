@@ -5,7 +5,6 @@ direction, face and target of matched change, with a bool column `reached` and o
 measure. Faces that did not reach the target enter no mean; their share is reported beside it.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +134,7 @@ def write_table(table: pd.DataFrame, stem: Path, caption: str, digits: int) -> N
     for suffix, content in contents.items():
         temporary = stem.parent / f".{stem.name}.{suffix}.tmp"
         temporary.write_text(content, encoding="utf-8")
-        os.replace(temporary, stem.parent / f"{stem.name}.{suffix}")
+        temporary.replace(stem.parent / f"{stem.name}.{suffix}")
 
 
 def _text(value: Any, digits: int) -> str:

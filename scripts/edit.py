@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from faces import EditedFaces, directions_of
-from job import Job, run
 from numpy.typing import NDArray
 from torch import Tensor
 
+from faces import EditedFaces, directions_of
+from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Perceptual
@@ -36,7 +36,9 @@ def main(job: Job) -> None:
         for target, change in s["targets"].items():
             match = matcher.match(target, change)
             for face, step, reached in zip(faces.seeds, match.steps, match.reached, strict=True):
-                table.append(common | {"face": face, "target": target, "step": step, "reached": reached})
+                table.append(
+                    common | {"face": face, "target": target, "step": step, "reached": reached}
+                )
         for face in faces.seeds[: s["published_faces"]]:
             for step in s["published_steps"]:
                 row = {"face": face, "target": "published", "step": step, "reached": True}
@@ -49,7 +51,9 @@ def _measure(
 ) -> Measure:
     """Change inside the region by both measures, as the search asks for it."""
 
-    def measure(chosen: NDArray[np.int_], steps: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    def measure(
+        chosen: NDArray[np.int_], steps: NDArray[np.float64]
+    ) -> dict[str, NDArray[np.float64]]:
         mse, lpips = [], []
         for face, step in zip(chosen, steps, strict=True):
             image, mask = faces.edited(direction, [face], [step]), faces.mask(region, [face])

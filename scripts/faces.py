@@ -6,25 +6,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from job import Job
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 from torch import Tensor
 
-from lowrankgan.allocator import keep_freed_memory
+from job import Job
 from lowrankgan.editing import move
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators import load_generator
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.landmarks import FaceLandmarks
-from lowrankgan.regions import Mask, build_region
+from lowrankgan.regions import Mask, Points, build_region
 
 
 def generator_of(job: Job) -> Generator:
     """Load the generator onto the GPU, if there is one, and check its configured sizes."""
-    keep_freed_memory()
     settings = job.settings["generator"]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = job.input("generator") / "files"
@@ -58,16 +56,16 @@ def directions_of(folder: Path, like: Tensor) -> dict[str, Tensor]:
 
 def masks_of(job: Job, images: Tensor) -> dict[str, NDArray[np.bool_]]:
     """Region name to masks [N, R, R] on images [N, 3, R, R] nominally in [-1, 1]."""
-    points: Sequence[Any] = [None] * len(images)
+    points: list[Points | None] = [None] * len(images)
     if "landmarks" in job.inputs:
-        points = landmarks_of(job)(to_unit(images))[0]
+        points = list(landmarks_of(job)(to_unit(images))[0])
     masks = {}
     for name, spec in job.settings["regions"].items():
         masks[name] = np.stack([_mask(name, spec, images.shape[-1], p) for p in points])
     return masks
 
 
-def _mask(name: str, spec: Mapping[str, Any], resolution: int, points: Any) -> Mask:
+def _mask(name: str, spec: Mapping[str, Any], resolution: int, points: Points | None) -> Mask:
     try:
         mask = build_region(spec).mask(resolution, points)
     except LowRankGANError as error:
@@ -118,4 +116,6 @@ class EditedFaces:
     @torch.no_grad()
     def _render(self, ws: Tensor) -> Tensor:
         batch = 16 if ws.is_cuda else 1
-        return torch.cat([self.generator.render(part, self._resolution) for part in ws.split(batch)])
+        return torch.cat(
+            [self.generator.render(part, self._resolution) for part in ws.split(batch)]
+        )

@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 from job import Job, run
-
 from lowrankgan.weights import extract, fetch_package, verify
 
 

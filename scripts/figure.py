@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from faces import EditedFaces, directions_of
-from job import Job, run
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from faces import EditedFaces, directions_of
+from job import Job, run
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
 from lowrankgan.figures.differences import difference_maps
@@ -42,8 +42,12 @@ def _curves(job: Job) -> Figure:
 
 def _generalization(job: Job) -> Figure:
     table = pd.read_csv(job.input("generalize") / "matrix.csv")
-    chosen = (table["target"] == "mse") & (table["direction"] == 1)
-    return generalization_matrix(table[chosen], "mse_outside")
+    table = table[(table["target"] == "mse") & (table["direction"] == 1)]
+    table = table[table["method"] == table["method"].iloc[0]]
+    means = pd.read_csv(job.input("tables") / "generalization.csv")
+    means = means[(means["target"] == "mse") & (means["direction"] == 1)]
+    shown = means[(means["measure"] == "mse_outside") & means["method"].isin(table["method"])]
+    return generalization_matrix(table, "mse_outside", shown)
 
 
 def _spectra(job: Job) -> Figure:
@@ -104,7 +108,7 @@ class _Editor:
         first = edits.query("region == @region and direction == 1 and target == 'mse'")
         steps = first.set_index("face").loc[self._faces.seeds, "step"] * scale
         direction = directions_of(self._job.inputs["subspace"][method], self._faces.w)[region][0]
-        return to_bytes(self._faces.edited(direction, range(len(steps)), steps))
+        return to_bytes(self._faces.edited(direction, range(len(steps)), steps.to_list()))
 
 
 _KINDS: dict[str, Callable[[Job], Figure]] = {

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from job import Job, run
 from safetensors.numpy import load_file
 
+from job import Job, run
 from lowrankgan.subspace import principal_angles
 
 _ANGLES = ["method", "region", "source", "other", "angle", "degrees"]

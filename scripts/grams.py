@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 import numpy as np
-from job import Job
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
+
+from job import Job
 
 Gram = NDArray[np.float64]
 

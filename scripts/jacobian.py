@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from faces import generator_of, latents_of, layers_of, masks_of
-from job import Job, run
 from safetensors.numpy import save_file
 
+from faces import generator_of, latents_of, layers_of, masks_of
+from job import Job, run
 from lowrankgan.gram import gram_matrices, sensitivity
 from lowrankgan.images import to_bytes, to_unit
 from lowrankgan.jacobian import jacobian
@@ -20,8 +20,14 @@ def main(job: Job) -> None:
     columns = jacobian(generator, w[0], layers_of(job, generator), s["resolution"], s["chunk"])
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity(columns)}
     for name, (inside, outside) in gram_matrices(columns, masks).items():
-        arrays |= {f"inside/{name}": inside, f"outside/{name}": outside, f"mask/{name}": masks[name]}
-    save_file({key: np.ascontiguousarray(a) for key, a in arrays.items()}, job.output / "gram.safetensors")
+        arrays |= {
+            f"inside/{name}": inside,
+            f"outside/{name}": outside,
+            f"mask/{name}": masks[name],
+        }
+    save_file(
+        {key: np.ascontiguousarray(a) for key, a in arrays.items()}, job.output / "gram.safetensors"
+    )
     if s["save"]:
         save_file({"columns": columns.numpy()}, job.output / "jacobian.safetensors")
 

@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import shutil
 import sys
@@ -40,7 +39,7 @@ class Job:
 
 def run(main: Callable[[Job], None]) -> None:
     """Run a script on the job in its one argument; ends the process with 1 on a user's error."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     raw = json.loads(sys.argv[1])
     target = Path(raw["output"])
     partial = target / ".partial"
@@ -64,7 +63,7 @@ def _publish(partial: Path, target: Path) -> None:
         place = target / item.name
         if place.is_dir():
             shutil.rmtree(place)
-        os.replace(item, place)
+        item.replace(place)
 
 
 def _record(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from faces import EditedFaces, directions_of, landmarks_of
-from job import Job, run
 from torch import Tensor
 
+from faces import EditedFaces, directions_of, landmarks_of
+from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.landmarks import FaceLandmarks
 from lowrankgan.metrics.masked import inside_outside, masked_mse

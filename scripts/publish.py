@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+
 from job import Job, run
 
 

@@ -1,11 +1,11 @@
 """Sample faces by seed: latents for the later stages, pictures for people."""
 
 import torch
-from faces import generator_of
-from job import Job, run
 from PIL import Image
 from safetensors.torch import save_file
 
+from faces import generator_of
+from job import Job, run
 from lowrankgan.images import contact_sheet, to_bytes, to_unit
 from lowrankgan.progress import progress
 from lowrankgan.sampling import sample_latents

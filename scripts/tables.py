@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from job import Job, run
 
+from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.tables import compare, summarize, write_table
 

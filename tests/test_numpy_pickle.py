@@ -299,7 +299,7 @@ def test_survives_corrupted_files(
     try:
         assert_plain(read(bytes(sound)))
     except LowRankGANError as error:
-        assert len(str(error).splitlines()) == 1  # noqa: PT017
+        assert len(str(error).splitlines()) == 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -310,7 +310,7 @@ def test_survives_random_programs(
     try:
         assert_plain(read(b"\x80\x04}" + text("a") + b"\x01".join(opcodes) + tail))
     except LowRankGANError as error:
-        assert len(str(error).splitlines()) == 1  # noqa: PT017
+        assert len(str(error).splitlines()) == 1
 
 
 def test_refuses_unreadable_and_oversized_files(

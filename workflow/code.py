@@ -43,5 +43,9 @@ def _files(base: Path, module: str) -> list[Path]:
     """The file of a module of the library or of the scripts, with the packages that hold it."""
     parts = module.split(".")
     parents = [base.joinpath(*parts[:n], "__init__.py") for n in range(1, len(parts) + 1)]
-    candidates = [base.joinpath(*parts).with_suffix(".py"), base / "scripts" / f"{module}.py", *parents]
+    candidates = [
+        base.joinpath(*parts).with_suffix(".py"),
+        base / "scripts" / f"{module}.py",
+        *parents,
+    ]
     return [path for path in candidates if path.is_file()]

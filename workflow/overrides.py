@@ -16,7 +16,7 @@ def overrides_of(config: Mapping[str, Any]) -> list[str]:
     unknown = sorted(config.keys() - {"experiment", "set"})
     if unknown:
         raise LowRankGANError(
-            f"--config {unknown[0]}: expected experiment=NAME or set=\"KEY=VALUE ...\""
+            f'--config {unknown[0]}: expected experiment=NAME or set="KEY=VALUE ..."'
         )
     try:
         overrides = shlex.split(str(config.get("set", "")))

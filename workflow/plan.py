@@ -11,6 +11,8 @@ from typing import Any
 from lowrankgan.errors import LowRankGANError
 from workflow.schema import Configuration, Subspace, Weights
 
+# Steps of the factorisation by source, rule and value.
+Factors = Mapping[tuple[str, str, float | str], "Step"]
 AVERAGE = "average"
 TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
@@ -133,12 +135,12 @@ class _Unroller:
             for source in self.sources
             for rule in ("pursuit", "energy", "rank")
             for value in self.c.values(rule)
+            if source == AVERAGE or any(m.subspace.rule == rule for m in self._transferred(methods))
         }
-        pairs = [(source, method) for source in self.sources for method in methods]
-        pairs = [(s, m) for s, m in pairs if s == AVERAGE or self._transfers(m)]
         subspaces = {
-            (s, m.label): self._subspace(s, m, factors.get((s, m.subspace.rule or "", m.value)))
-            for s, m in pairs
+            (source, m.label): self._subspace(source, m, factors)
+            for source in self.sources
+            for m in (methods if source == AVERAGE else self._transferred(methods))
         }
         edits = {
             pair: self._edit(subspace, published=pair[0] == AVERAGE)
@@ -147,7 +149,9 @@ class _Unroller:
         metrics = {pair: self._metrics(subspaces[pair], edit) for pair, edit in edits.items()}
         generalize = self._generalize(subspaces, metrics)
         tables = self._tables(factors, metrics, generalize)
-        averaged = [(m.label, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
+        averaged = [
+            (m.label, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods
+        ]
         figures = self._figures(averaged, factors, metrics, generalize, tables)
         return Plan(tables, figures)
 
@@ -158,8 +162,10 @@ class _Unroller:
                 label = name if len(values) == 1 else f"{name} {subspace.rule} {value}"
                 yield _Method(label, subspace, value)
 
-    def _transfers(self, method: _Method) -> bool:
-        return any(self.c.subspace[n] is method.subspace for n in self.c.edit.transfer_methods)
+    def _transferred(self, methods: Sequence[_Method]) -> list[_Method]:
+        """Methods that are also tested with the directions of each single analysis image."""
+        chosen = [self.c.subspace[name] for name in self.c.edit.transfer_methods]
+        return [method for method in methods if any(method.subspace is one for one in chosen)]
 
     def _image_inputs(self, sample: Step) -> dict[str, list[Step]]:
         inputs = {"generator": self.weights, "sample": [sample]}
@@ -183,12 +189,12 @@ class _Unroller:
             settings["max_iterations"] = self.c.factorization.max_iterations
         return Step("factorize", settings, {"jacobian": self.sources[source]})
 
-    def _subspace(self, source: str, method: _Method, factors: Step | None) -> Step:
+    def _subspace(self, source: str, method: _Method, factors: Factors) -> Step:
         settings = {"solver": method.subspace.solver, "directions": self.c.edit.directions}
         parents: dict[str, list[Step]] = {"jacobian": self.sources[source]}
-        if factors:
+        if method.subspace.rule and method.value is not None:
             settings["relaxation"] = method.subspace.relaxation
-            parents["factorize"] = [factors]
+            parents["factorize"] = [factors[source, method.subspace.rule, method.value]]
         return Step("subspace", settings, parents)
 
     def _measured(self) -> dict[str, Any]:
@@ -225,7 +231,7 @@ class _Unroller:
 
     def _tables(
         self,
-        factors: Mapping[tuple[str, str, float | str], Step],
+        factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
     ) -> Step:
@@ -242,7 +248,7 @@ class _Unroller:
     def _figures(
         self,
         averaged: Sequence[tuple[str, Step, Step]],
-        factors: Mapping[tuple[str, str, float | str], Step],
+        factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
         tables: Step,
@@ -257,13 +263,19 @@ class _Unroller:
         edited = self._image_inputs(self.test)
         edited |= {"subspace": [s for _, s, _ in averaged], "edit": [e for *_, e in averaged]}
         figures = {
-            "comparison": _figure("comparison", {"labels": labels}, {"tables": [tables]}),
+            "comparison": _figure("comparison", {}, {"tables": [tables]}),
             "curves": _figure(
                 "curves", {"labels": labels}, {"metrics": [metrics[AVERAGE, n] for n in labels]}
             ),
-            "generalization": _figure("generalization", {}, {"generalize": [generalize]}),
-            "spectra": _figure("spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}),
-            "sensitivity": _figure("sensitivity", colours, {"jacobian": list(self.jacobians.values())}),
+            "generalization": _figure(
+                "generalization", {}, {"generalize": [generalize], "tables": [tables]}
+            ),
+            "spectra": _figure(
+                "spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}
+            ),
+            "sensitivity": _figure(
+                "sensitivity", colours, {"jacobian": list(self.jacobians.values())}
+            ),
         }
         for name in self.regions:
             chosen = shared | {"region": name, "labels": labels}

@@ -57,7 +57,8 @@ class Sample(_Settings):
         shared = set(self.analysis_seeds) & set(self.test_seeds)
         if shared or len(set(self.analysis_seeds)) < len(self.analysis_seeds):
             raise ValueError(
-                f"seeds must differ, and test faces must be unseen (first shared: {sorted(shared)[:1]})"
+                "seeds must differ, and test faces must be unseen "
+                f"(first shared: {sorted(shared)[:1]})"
             )
         return self
 
@@ -248,16 +249,22 @@ class Configuration(_Settings):
             if value >= limit:
                 raise ValueError(f"factorization.rank: {value}, expected less than w_dim {limit}")
         if self.edit.directions > limit:
-            raise ValueError(f"edit.directions: {self.edit.directions}, at most w_dim {limit} exist")
+            raise ValueError(
+                f"edit.directions: {self.edit.directions}, at most w_dim {limit} exist"
+            )
         for key, chosen in (("jacobian", self.jacobian.layers), ("edit", self.edit.layers)):
             if chosen != "all" and max(chosen) >= layers:
-                raise ValueError(f"{key}.layers: {max(chosen)}, {self.generator.name} has 0 to {layers - 1}")
+                raise ValueError(
+                    f"{key}.layers: {max(chosen)}, {self.generator.name} has 0 to {layers - 1}"
+                )
         for name in (self.figure.method, *self.edit.transfer_methods):
             if name not in self.subspace:
                 raise ValueError(f"method {name!r} is not among subspace={sorted(self.subspace)}")
         for name, method in self.subspace.items():
             if method.rule and not self.values(method.rule):
-                raise ValueError(f"subspace.{name}.rule: factorization has no value for {method.rule}")
+                raise ValueError(
+                    f"subspace.{name}.rule: factorization has no value for {method.rule}"
+                )
         return self
 
     def values(self, rule: str) -> tuple[float | str, ...]:

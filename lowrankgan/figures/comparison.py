@@ -14,8 +14,10 @@ from lowrankgan.figures.style import (
     INK,
     MUTED,
     MethodStyle,
+    log_ticks,
     measure_label,
     method_styles,
+    panels,
     styled,
 )
 
@@ -39,24 +41,27 @@ def outside_change(summary: pd.DataFrame, measure: str) -> Figure:
     Args:
         summary: columns region, method, direction, mean, low, high, reached; one row each, so
             rows of `tables.summarize` for one source, target and measure. NaN means are not
-            drawn, their rows stay.
+            drawn, their rows stay. A repeated key is a ValueError.
         measure: name of the measure, such as "mse_outside".
     """
     styles = method_styles(summary["method"])
     lanes = _lanes(sorted(summary["direction"].unique()))
     regions = summary["region"].unique()
-    high = len(styles) * (_INCHES * len(lanes) + 0.1) + 1.0
-    figure = Figure(figsize=(1.4 + 2.6 * len(regions), high), layout="constrained")
-    panels = figure.subplots(1, len(regions), sharey=True, squeeze=False)[0]
-    for axes, region in zip(panels, regions, strict=True):
+    height = len(styles) * (_INCHES * len(lanes) + 0.1) + 0.7
+    figure, grid = panels(len(regions), 3.1, height, shared=True)
+    places = dict(zip(regions, grid, strict=True))
+    for region, axes in places.items():
         axes.set_title(str(region).replace("_", " "))
         _prepare(axes)
-        for row in summary[summary["region"] == region].to_dict("records"):
-            lane = lanes[row["direction"]]
-            height = list(styles).index(row["method"]) + lane.offset
-            _draw_row(axes, row, height, styles[row["method"]], lane.tint)
-    panels[0].set_yticks(range(len(styles)), list(styles))
-    panels[0].set_ylim(len(styles) - 0.5, -0.5)
+    keyed = summary.set_index(["region", "method", "direction"])
+    rows: dict[Any, dict[Any, Any]] = keyed.to_dict("index")
+    for (region, method, direction), row in rows.items():
+        lane = lanes[direction]
+        position = list(styles).index(method) + lane.offset
+        _draw_row(places[region], row, position, styles[method], lane.tint)
+    log_ticks(grid[0].xaxis)
+    grid[0].set_yticks(range(len(styles)), list(styles))
+    grid[0].set_ylim(len(styles) - 0.5, -0.5)
     figure.supxlabel(f"{measure_label(measure)} (mean and interval; less is better)", size=8.5)
     if len(lanes) > 1:
         figure.legend(handles=_key(lanes), ncols=len(lanes), loc="outside upper right")

@@ -9,12 +9,14 @@ from lowrankgan.figures.style import (
     MUTED,
     MethodStyle,
     end_labels,
+    log_ticks,
     measure_label,
     method_styles,
+    panels,
     styled,
 )
 
-_MOST_COLUMNS = 3
+_EQUAL = "outside = inside"
 
 
 @styled
@@ -31,15 +33,10 @@ def inside_outside_curves(table: pd.DataFrame, measure: str) -> Figure:
     """
     styles = method_styles(table["method"])
     regions = table["region"].unique()
-    columns = min(len(regions), _MOST_COLUMNS)
-    rows = -(-len(regions) // columns)
-    figure = Figure(figsize=(3.9 * columns, 3.1 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes, region in zip(grid.flat, regions, strict=False):
+    figure, grid = panels(len(regions), 3.9, 3.1)
+    for axes, region in zip(grid, regions, strict=True):
         _draw_region(axes, table[table["region"] == region], styles)
         axes.set_title(region.replace("_", " "))
-    for axes in grid.flat[len(regions) :]:
-        axes.remove()
     figure.supxlabel(f"{measure_label(measure)} inside the region", size=8.5)
     figure.supylabel(f"{measure_label(measure)} outside the region", size=8.5)
     return figure
@@ -48,7 +45,7 @@ def inside_outside_curves(table: pd.DataFrame, measure: str) -> Figure:
 def _draw_region(axes: Axes, table: pd.DataFrame, styles: dict[str, MethodStyle]) -> None:
     axes.set(xscale="log", yscale="log")
     axes.grid(color=FAINT)
-    ends = {}
+    ends: dict[str, tuple[float, float]] = {}
     for method, faces in table.groupby("method", sort=False):
         name = str(method)
         line = _quartiles(faces)
@@ -56,8 +53,11 @@ def _draw_region(axes: Axes, table: pd.DataFrame, styles: dict[str, MethodStyle]
         axes.fill_between(line["inside"], line["low"], line["high"], color=colour, alpha=0.15, lw=0)
         axes.plot(line["inside"], line["outside"], color=colour, marker=marker, ms=3.5, label=name)
         ends[name] = line["inside"].iloc[-1], line["outside"].iloc[-1]
-    _draw_diagonal(axes)
-    end_labels(axes, ends, {name: style.colour for name, style in styles.items()})
+    colours = {name: style.colour for name, style in styles.items()}
+    ends |= _draw_diagonal(axes)
+    log_ticks(axes.xaxis)
+    log_ticks(axes.yaxis)
+    end_labels(axes, ends, colours | {_EQUAL: MUTED})
 
 
 def _quartiles(faces: pd.DataFrame) -> pd.DataFrame:
@@ -75,20 +75,13 @@ def _quartiles(faces: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _draw_diagonal(axes: Axes) -> None:
-    """Draw the line of equal change, without widening the axes for it."""
+def _draw_diagonal(axes: Axes) -> dict[str, tuple[float, float]]:
+    """Draw the line of equal change; return its end by its name, or nothing if it is not in view.
+
+    The axes are not widened for it.
+    """
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     axes.axline((left, left), (right, right), color=MUTED, lw=0.8, ls=(0, (4, 3)), zorder=1)
-    start = 1.2 * max(left, low)
-    axes.text(
-        start,
-        1.25 * start,
-        "outside = inside",
-        rotation=45,
-        rotation_mode="anchor",
-        transform_rotates_text=True,
-        clip_on=True,
-        size=7,
-        color=MUTED,
-    )
     axes.set(xlim=(left, right), ylim=(low, high))
+    end = min(right, high)
+    return {_EQUAL: (end, end)} if end > max(left, low) else {}

@@ -1,6 +1,7 @@
 """Difference maps: where in the image each method's edit changes something."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from lowrankgan.figures.style import outline, place_image, styled
 
-_CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.52, 0.3, 0.1  # inches
+_CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.6, 0.5, 0.1  # inches
 _TOP_PERCENTILE = 99.5  # a few glints must not darken the rest of the map
 
 
@@ -77,15 +78,15 @@ def _shades(differences: NDArray[np.floating[Any]], colour_map: str) -> ScalarMa
 
 def _head(axes: Axes, name: str, face: int) -> None:
     if face == 0:
-        axes.set_title(name, loc="center", size=8.5, pad=4)
+        axes.set_title(fill(name, 18), loc="center", weight="normal", size=8.5, pad=4)
 
 
 def _draw_scale(figure: Figure, shades: ScalarMappable) -> None:
-    """A colour bar below the last columns, its label to the left of it."""
+    """Draw a colour bar below the last columns."""
     wide, high = figure.get_size_inches()
     length = 2 * _CELL + _GAP
-    bar = figure.add_axes((1 - length / wide, 0.12 / high, length / wide, _BAR / high))
-    figure.colorbar(shades, cax=bar, orientation="horizontal", extend="max")
+    bottom = _FOOTER - _BAR - 0.1
+    bar = figure.add_axes((1 - length / wide, bottom / high, length / wide, _BAR / high))
+    label = "mean |difference| over RGB (1/255)"
+    figure.colorbar(shades, cax=bar, orientation="horizontal", extend="max", label=label)
     bar.spines[:].set_visible(False)
-    label = "mean absolute difference over RGB (1/255)"
-    bar.text(-0.03, 0.5, label, transform=bar.transAxes, ha="right", va="center", size=8.5)

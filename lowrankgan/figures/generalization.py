@@ -1,18 +1,19 @@
 """Generalisation: directions found on one image, applied to others."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import FAINT, INK, MUTED, SEQUENTIAL, measure_label, styled
+from lowrankgan.figures.style import FAINT, INK, MUTED, SEQUENTIAL, log_ticks, measure_label, styled
 
 _MOST_ANNOTATED = 10
 _UNREACHED: dict[str, Any] = {"facecolor": FAINT, "edgecolor": MUTED, "hatch": "////", "lw": 0}
@@ -28,7 +29,8 @@ def generalization_matrix(
         table: columns region, source, face, reached (bool) and the measure; one row each, so of
             one method, direction and target. Faces that did not reach the target are hatched.
         measure: column of the table, such as "mse_outside"; above 0.
-        means: columns region, source, mean, low, high: drawn to the right of each row.
+        means: columns region, source, mean, low, high, one row each: rows of `tables.summarize`
+            for the same method, direction, target and measure; drawn to the right of each row.
     """
     table = table.assign(value=table[measure].where(table["reached"]))
     matrices = {
@@ -40,20 +42,16 @@ def generalization_matrix(
     norm = _scale(table["value"])
     figure, grid = _panels(list(matrices.values()), means is not None)
     for (region, matrix), row in zip(matrices.items(), grid, strict=True):
-        image = _draw_matrix(row[0], matrix, norm)
+        _draw_matrix(row[0], matrix, norm)
         row[0].set_title(region.replace("_", " "))
         if means is not None:
             intervals = means[means["region"] == region].set_index("source")
             _draw_means(row[1], intervals.reindex(matrix.index))
     grid[-1, 0].set_xlabel("test face")
     if means is not None:
-        grid[-1, 1].set_xlabel("mean over faces, interval")
-    figure.colorbar(
-        image, ax=grid[:, 0], location="bottom", aspect=45, label=measure_label(measure)
-    ).outline.set_visible(False)
-    if table["value"].isna().any():
-        handle = Patch(**_UNREACHED, label="target not reached")
-        figure.legend(handles=[handle], loc="outside upper right")
+        grid[-1, 1].set_xlabel("mean over faces and interval")
+        log_ticks(grid[-1, 1].xaxis)
+    _explain(figure, grid, norm, measure_label(measure))
     return figure
 
 
@@ -66,7 +64,7 @@ def _scale(values: "pd.Series[float]") -> LogNorm:
 def _panels(matrices: Sequence[pd.DataFrame], means: bool) -> tuple[Figure, NDArray[np.object_]]:
     sources, faces = matrices[0].shape
     heat = max(3.2, faces * (0.46 if faces <= _MOST_ANNOTATED else 0.2))
-    widths = [heat, 1.6] if means else [heat]
+    widths = [heat, 1.9] if means else [heat]
     size = sum(widths) + 1.2, len(matrices) * (0.27 * sources + 0.4) + 1.1
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(
@@ -75,10 +73,10 @@ def _panels(matrices: Sequence[pd.DataFrame], means: bool) -> tuple[Figure, NDAr
     return figure, grid
 
 
-def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> AxesImage:
+def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> None:
     values = matrix.to_numpy(dtype=float)
     rows, columns = values.shape
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm, aspect="auto")
+    axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm, aspect="auto")
     axes.set_xticks(range(columns), [str(face) for face in matrix.columns])
     axes.set_yticks(range(rows), [str(source) for source in matrix.index])
     axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
@@ -87,31 +85,55 @@ def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> AxesImage:
     axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
     for row, column in np.argwhere(np.isnan(values)):
-        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **_UNREACHED))
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, zorder=0.2, **_UNREACHED))
     if columns <= _MOST_ANNOTATED:
         _annotate(axes, values, norm)
-    return image
 
 
 def _annotate(axes: Axes, values: NDArray[np.float64], norm: LogNorm) -> None:
+    unit = 10.0 ** _exponent(norm)
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
         axes.text(
             column,
             row,
-            f"{value:.2g}",
+            f"{value / unit:#.2g}".rstrip(".") if value < 99 * unit else f"{value / unit:.0f}",
             ha="center",
             va="center",
-            size=6.5,
-            color="white" if norm(value) > 0.55 else INK,
+            size=7,
+            color="white" if norm(value) > 0.5 else INK,
         )
 
 
+def _exponent(norm: LogNorm) -> int:
+    """Power of ten, a multiple of three, that spares the numbers in the cells their zeros."""
+    return 3 * math.floor(math.log10(norm.inverse(1.0)) / 3)
+
+
 def _draw_means(axes: Axes, intervals: pd.DataFrame) -> None:
-    """Means and intervals at the heights of the rows of the matrix to the left."""
+    """Draw means and intervals at the heights of the rows of the matrix to the left."""
     heights = range(len(intervals))
     axes.hlines(heights, intervals["low"], intervals["high"], color=MUTED, lw=1.4)
     axes.plot(intervals["mean"], heights, "o", color=INK, ms=4)
     axes.set(xscale="log", ylim=(len(intervals) - 0.5, -0.5), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=FAINT)
+
+
+def _explain(figure: Figure, grid: NDArray[np.object_], norm: LogNorm, label: str) -> None:
+    """Add the scale below the matrices, and what hatching means above the last panel."""
+    if any(axes.texts for axes in grid[:, 0]) and (exponent := _exponent(norm)):
+        label += f" (numbers in $10^{{{exponent}}}$)"
+    bar = figure.colorbar(
+        ScalarMappable(norm, SEQUENTIAL),
+        ax=grid[:, 0],
+        location="bottom",
+        aspect=45,
+        pad=0.02,
+        label=label,
+    )
+    bar.outline.set_visible(False)
+    log_ticks(bar.ax.xaxis)
+    if any(axes.patches for axes in grid[:, 0]):
+        handle = Patch(**_UNREACHED, label="target not reached")
+        grid[0, -1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))

@@ -1,7 +1,7 @@
 """Sensitivity maps: which pixels the latent moves most, and where the regions lie on them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lowrankgan.figures.style import INK, outline, place_image, styled
 
 _CELL, _GAP, _BAR = 2.1, 0.04, 0.1  # inches
+_ROOM, _LINE = 0.25, 0.055  # width and height of a name, in images
 _TOP_PERCENTILE = 99.5  # a few glints must not darken the rest of the map
 
 
@@ -41,28 +42,46 @@ def sensitivity_maps(
         left = i * (_CELL + _GAP)
         place_image(figure, images[i], (left, 0, _CELL, high))
         axes = place_image(figure, maps[i], (left, high + _GAP, _CELL, high), shades)
-        for name, mask in masks.items():
+        for mask in masks.values():
             outline(axes, mask[i])
-            _name(axes, name, mask[i])
+        _name_regions(axes, {name: mask[i] for name, mask in masks.items()})
     _draw_scale(figure, shades, count * (_CELL + _GAP), high)
     return figure
 
 
-def _name(axes: Axes, name: str, mask: NDArray[np.bool_]) -> None:
-    """Write a region's name above its top edge, in the middle of its width."""
-    rows, columns = np.nonzero(mask)
-    if rows.size:
-        middle = (columns.min() + columns.max() + 1) / 2 / mask.shape[1]
+def _name_regions(axes: Axes, masks: Mapping[str, NDArray[np.bool_]]) -> None:
+    """Write names beside their regions, one below the other where they would meet."""
+    taken: list[tuple[str, float]] = []
+    for name, mask in masks.items():
+        rows, columns = (np.flatnonzero(mask.any(axis)) / len(mask) for axis in (1, 0))
+        if not rows.size:
+            continue
+        x, align = _beside(columns[0], columns[-1])
+        height = rows[0] + _LINE if align == "center" else (rows[0] + rows[-1]) / 2
+        while any(align == side and abs(height - h) < _LINE for side, h in taken):
+            height += _LINE
+        taken.append((align, height))
+        halo = withStroke(linewidth=1.8, foreground=INK)
         axes.text(
-            middle,
-            rows.min() / mask.shape[0] - 0.015,
+            x,
+            height,
             name.replace("_", " "),
-            ha="center",
-            va="bottom",
+            ha=align,
+            va="center",
             size=7.5,
             color="white",
-            path_effects=[withStroke(linewidth=1.8, foreground=INK)],
+            path_effects=[halo],
         )
+
+
+def _beside(left: float, right: float) -> tuple[float, Literal["left", "center", "right"]]:
+    """Where a name goes: to the outer side of the region, the inner one, or onto it."""
+    outer_is_left = left + right < 0.95
+    if left > _ROOM and (outer_is_left or 1 - right < _ROOM):
+        return left - 0.02, "right"
+    if 1 - right > _ROOM:
+        return right + 0.02, "left"
+    return (left + right) / 2, "center"
 
 
 def _draw_scale(figure: Figure, shades: ScalarMappable, left: float, height: float) -> None:

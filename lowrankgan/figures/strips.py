@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lowrankgan.figures.style import INK, MUTED, outline, place_image, styled
 
-_CELL, _GAP, _HEADER = 1.2, 0.03, 0.52  # inches
+_CELL, _GAP, _HEADER = 1.2, 0.03, 0.46  # inches
 
 
 @styled

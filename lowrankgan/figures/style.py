@@ -1,6 +1,5 @@
 """What all figures share: colours, type, names of measures, images on a canvas, saving."""
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,9 +7,12 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 # Okabe and Ito's colours without their yellow, and three dark ones chosen so that no pair comes
@@ -30,8 +32,7 @@ _MEASURES = {
     "mse": "MSE",
     "lpips_alex": "LPIPS (AlexNet)",
     "lpips_vgg": "LPIPS (VGG)",
-    "composite_alex": "composite LPIPS (AlexNet)",
-    "composite_vgg": "composite LPIPS (VGG)",
+    "lpips_alex_composite": "composite LPIPS (AlexNet)",
 }
 
 # DejaVu Sans comes with matplotlib, so figures look the same on every machine.
@@ -96,6 +97,22 @@ def measure_label(measure: str) -> str:
         if measure.endswith(f"_{side}"):
             return f"{measure_label(measure.removesuffix(f'_{side}'))} {side} the region"
     return _MEASURES.get(measure, measure.replace("_", " "))
+
+
+def panels(
+    count: int, width: float, height: float, shared: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Lay out axes of a size in inches, three a row, with shared limits or their own."""
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    layout = ConstrainedLayoutEngine(wspace=0.05)
+    figure = Figure(figsize=(columns * width, rows * height), layout=layout)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+    for axes in grid.flat[count:]:
+        axes.remove()
+    for axes in grid.flat[:count]:
+        axes.tick_params(labelbottom=True)  # sharing keeps labels in the last row only
+    return figure, list(grid.flat[:count])
 
 
 def place_image(
@@ -163,6 +180,16 @@ def end_labels(
         )
 
 
+def log_ticks(axis: Axis) -> None:
+    """Label a log axis whose limits are final: each decade, and between them if there are few."""
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
+    if high / low < 100:
+        steps = LogLocator(subs=(1, 2, 5) if high / low < 25 else (1, 3))
+        axis.set_major_locator(steps if high / low > 4 else MaxNLocator(4))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 @styled
 def save(figure: Figure, stem: Path) -> None:
     """Write stem.png (200 dpi) and stem.pdf; the same figure gives the same bytes."""
@@ -182,4 +209,4 @@ def save(figure: Figure, stem: Path) -> None:
             pad_inches=0.08,
             facecolor="white",
         )
-        os.replace(temporary, stem.parent / f"{stem.name}.{suffix}")
+        temporary.replace(stem.parent / f"{stem.name}.{suffix}")

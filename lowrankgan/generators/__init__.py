@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from lowrankgan.allocator import keep_freed_memory
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.dcgan import DCGAN
@@ -26,8 +27,13 @@ ARCHITECTURES: dict[str, Callable[[Path], Generator]] = {
 }
 
 
-def load_generator(architecture: str, folder: Path, device: torch.device | str = "cpu") -> Generator:
+def load_generator(
+    architecture: str, folder: Path, device: torch.device | str = "cpu"
+) -> Generator:
     """Load a generator from the folder that holds its published files.
+
+    On a CPU it also has the C library keep freed memory, without which large feature maps cost
+    several times the arithmetic.
 
     Args:
         architecture: a key of `ARCHITECTURES`.
@@ -41,4 +47,6 @@ def load_generator(architecture: str, folder: Path, device: torch.device | str =
         raise LowRankGANError(
             f"architecture {architecture!r} is unknown, expected one of {sorted(ARCHITECTURES)}"
         )
+    if torch.device(device).type == "cpu":
+        keep_freed_memory()
     return ARCHITECTURES[architecture](folder).to(device)

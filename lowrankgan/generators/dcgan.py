@@ -1,4 +1,4 @@
-"""DCGAN (Radford et al., arXiv 1511.06434) in evaluation mode, as gan-face-generate publishes it."""
+"""DCGAN (Radford et al., arXiv 1511.06434), in the layout of gan-face-generate."""
 
 from collections.abc import Mapping
 
@@ -52,6 +52,9 @@ def _fold(state: Mapping[str, Tensor], index: int, last: bool) -> tuple[Tensor, 
     weight = state[f"main.{index}.weight"]
     if last:
         return weight, torch.zeros(weight.shape[1])
-    norm = {key: state[f"main.{index + 1}.{key}"] for key in ("weight", "bias", "running_mean", "running_var")}
+    norm = {
+        key: state[f"main.{index + 1}.{key}"]
+        for key in ("weight", "bias", "running_mean", "running_var")
+    }
     scale = norm["weight"] * (norm["running_var"] + 1e-5).rsqrt()
     return weight * scale[:, None, None], norm["bias"] - norm["running_mean"] * scale

@@ -19,13 +19,13 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int 
 
     Differentiable in x alone.
     """
-    y: Tensor = _Convolve.apply(x, weight.detach(), groups)
+    y: Tensor = _Convolve.apply(x, weight.detach(), groups)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias[:, None, None]
 
 
 def modulate(x: Tensor, style: Tensor) -> Tensor:
     """Scale the channels of x [N, C, H, W] by style [N, C]; differentiable in both."""
-    y: Tensor = _Modulate.apply(x, style[:, :, None, None])
+    y: Tensor = _Modulate.apply(x, style[:, :, None, None])  # type: ignore[no-untyped-call]
     return y
 
 

@@ -13,7 +13,12 @@ from lowrankgan.generators.forward_mode import convolve, modulate
 _LEAK = 0.2
 _MEAN_SAMPLES = 10_000
 # Rows: the four pixels of a 2 x 2 block in reading order; columns: the four bands.
-_HAAR = [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5], [0.5, -0.5, 0.5, -0.5], [0.5, -0.5, -0.5, 0.5]]
+_HAAR = [
+    [0.5, 0.5, 0.5, 0.5],
+    [0.5, 0.5, -0.5, -0.5],
+    [0.5, -0.5, 0.5, -0.5],
+    [0.5, -0.5, -0.5, 0.5],
+]
 
 
 class MobileStyleGAN(Generator):
@@ -38,8 +43,11 @@ class MobileStyleGAN(Generator):
         try:
             self.z_dim = self.w_dim = state["mapping_layers.0.weight"].shape[1]
             self.const = nn.Parameter(torch.empty_like(state["const"]))
-            self.mapping_layers = nn.ModuleList(nn.Linear(self.w_dim, self.w_dim) for _ in range(depth))
-            self.conv1 = _Convolution(self.w_dim, *state["conv1.weight"].shape[:2], 4)
+            self.mapping_layers = nn.ModuleList(
+                nn.Linear(self.w_dim, self.w_dim) for _ in range(depth)
+            )
+            outputs, inputs = state["conv1.weight"].shape[:2]
+            self.conv1 = _Convolution(self.w_dim, outputs, inputs, 4)
             self.blocks = nn.ModuleList(
                 _Block(
                     self.w_dim,
@@ -58,10 +66,15 @@ class MobileStyleGAN(Generator):
         sizes = [8 << i for i in range(blocks)]
         self.layer_resolutions = (4, *(size for size in sizes for _ in range(3)), 2 * sizes[-1])
         self.resolution = 2 * sizes[-1]
-        self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.requires_grad_(False).eval()
+        for parameter in self.parameters():
+            if parameter.ndim == 4:  # the layout in which convolutions on a CPU are fastest
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         if "w_mean" not in state:
             seeded = torch.Generator().manual_seed(0)
-            self.w_mean.copy_(self.mapping(torch.randn(_MEAN_SAMPLES, self.z_dim, generator=seeded)).mean(0))
+            self.w_mean.copy_(
+                self.mapping(torch.randn(_MEAN_SAMPLES, self.z_dim, generator=seeded)).mean(0)
+            )
 
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
@@ -117,7 +130,7 @@ class _Modulated(nn.Module):
 
 
 class _Convolution(_Modulated):
-    """Modulated 3 x 3 convolution, depthwise separable above 4 px; demodulation is in the weight."""
+    """Modulated 3 x 3 convolution, separable above 4 px; demodulation is in the weight."""
 
     def __init__(self, w_dim: int, outputs: int, inputs: int, size: int) -> None:
         super().__init__(w_dim, inputs)
@@ -125,6 +138,7 @@ class _Convolution(_Modulated):
         kernel = 3 if self.depthwise is None else 1
         self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.empty(outputs))
+        self.noise: Tensor
         self.register_buffer("noise", torch.empty(1, 1, size, size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:

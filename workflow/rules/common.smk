@@ -1,5 +1,5 @@
 # The configuration, the plan that it unrolls to, and what every rule asks of them.
-import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from lowrankgan.errors import LowRankGANError
 from workflow.code import code_of
 from workflow.configuration import load_configuration
 from workflow.overrides import overrides_of
-from workflow.plan import unroll
+from workflow.plan import TABLES, unroll
+from workflow.publication import publish_job, report_command
 
 try:
     configuration = load_configuration(overrides_of(config))
@@ -20,8 +21,9 @@ try:
 except LowRankGANError as error:
     raise WorkflowError(str(error))
 
-os.environ["PYTHONPATH"] = str(BASE)  # of the scripts, wherever the results lie
-RUN = f"{sys.executable} {{input.code[0]}} {{params.job:q}} 2>&1 | tee {{log}}"
+RESULTS = f"results/{configuration.name}"
+PYTHON = f"PYTHONPATH={shlex.quote(str(BASE))} {shlex.quote(sys.executable)}"
+RUN = f"{PYTHON} {{input.code[0]:q}} {{params.job:q}} 2>&1 | tee {{log}}"
 
 
 wildcard_constraints:
@@ -41,3 +43,11 @@ def parents(stage):
 def job(stage):
     """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
     return lambda wildcards: plan.steps[stage, wildcards.key].job
+
+
+def reported(folder, name, kind):
+    """A published file with its caption in the report."""
+    caption = f"../report/{folder}/{name.split('_')[0]}.rst"
+    labels = {"name": name.replace("_", " ")}
+    path = f"{RESULTS}/{folder}/{name}.{kind}"
+    return report(path, caption=caption, category=folder.capitalize(), labels=labels)

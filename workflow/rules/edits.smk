@@ -8,16 +8,18 @@ rule edit:
     output:
         edits="results/edit/{key}/edits.csv",
         record="results/edit/{key}/record.json",
-    params:
-        job=job("edit"),
     log:
         "results/edit/{key}/log.txt",
     benchmark:
         "results/edit/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=3000,
+    params:
+        job=job("edit"),
     shell:
         RUN
 
@@ -29,16 +31,18 @@ rule metrics:
     output:
         metrics="results/metrics/{key}/metrics.csv",
         record="results/metrics/{key}/record.json",
-    params:
-        job=job("metrics"),
     log:
         "results/metrics/{key}/log.txt",
     benchmark:
         "results/metrics/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=1,
         mem_mb=3000,
+    params:
+        job=job("metrics"),
     shell:
         RUN
 
@@ -51,14 +55,16 @@ rule generalize:
         matrix="results/generalize/{key}/matrix.csv",
         angles="results/generalize/{key}/angles.csv",
         record="results/generalize/{key}/record.json",
-    params:
-        job=job("generalize"),
     log:
         "results/generalize/{key}/log.txt",
     benchmark:
         "results/generalize/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        job=job("generalize"),
     shell:
         RUN

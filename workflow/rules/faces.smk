@@ -7,12 +7,14 @@ rule fetch:
     output:
         files=directory("results/fetch/{key}/files"),
         record="results/fetch/{key}/record.json",
-    params:
-        job=job("fetch"),
     log:
         "results/fetch/{key}/log.txt",
     benchmark:
         "results/fetch/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        job=job("fetch"),
     shell:
         RUN
 
@@ -26,15 +28,17 @@ rule sample:
         sheet="results/sample/{key}/faces.png",
         latents="results/sample/{key}/latents.safetensors",
         record="results/sample/{key}/record.json",
-    params:
-        job=job("sample"),
     log:
         "results/sample/{key}/log.txt",
     benchmark:
         "results/sample/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         gpu=1,
         mem_mb=2000,
+    params:
+        job=job("sample"),
     shell:
         RUN

@@ -1,16 +1,4 @@
 # Tables, figures and the report: results/tables, results/figure, results/<experiment>.
-from workflow.plan import TABLES
-from workflow.publication import publish_job, report_command
-
-RESULTS = f"results/{configuration.name}"
-
-
-def reported(folder, name, kind):
-    """A published file with its caption in the report."""
-    caption = f"../report/{folder}/{name.split('_')[0]}.rst"
-    labels = {"name": name.replace("_", " ")}
-    path = f"{RESULTS}/{folder}/{name}.{kind}"
-    return report(path, caption=caption, category=folder.capitalize(), labels=labels)
 
 
 rule tables:
@@ -18,16 +6,22 @@ rule tables:
         parents("tables"),
         code=code_of(BASE, "tables"),
     output:
-        expand("results/tables/{{key}}/{name}.{kind}", name=TABLES, kind=["csv", "md", "tex"]),
+        expand(
+            "results/tables/{{key}}/{name}.{kind}",
+            name=TABLES,
+            kind=["csv", "md", "tex"],
+        ),
         record="results/tables/{key}/record.json",
-    params:
-        job=job("tables"),
     log:
         "results/tables/{key}/log.txt",
     benchmark:
         "results/tables/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=1000,
+    params:
+        job=job("tables"),
     shell:
         RUN
 
@@ -40,15 +34,17 @@ rule figure:
         png="results/figure/{key}/figure.png",
         pdf="results/figure/{key}/figure.pdf",
         record="results/figure/{key}/record.json",
-    params:
-        job=job("figure"),
     log:
         "results/figure/{key}/log.txt",
     benchmark:
         "results/figure/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         gpu=1,
         mem_mb=3000,
+    params:
+        job=job("figure"),
     shell:
         RUN
 
@@ -66,10 +62,12 @@ rule publish:
             category="Configuration",
         ),
         index=f"{RESULTS}/index.csv",
-    params:
-        job=publish_job(configuration, plan),
     log:
         f"{RESULTS}/log.txt",
+    conda:
+        "../../environment.yml"
+    params:
+        job=publish_job(configuration, plan),
     shell:
         RUN
 
@@ -79,9 +77,11 @@ rule report:
         rules.publish.output,
     output:
         f"{RESULTS}/report.html",
-    params:
-        command=report_command(workflow.main_snakefile, config),
     log:
         f"{RESULTS}/report_log.txt",
+    conda:
+        "../../environment.yml"
+    params:
+        command=report_command(workflow.main_snakefile, config),
     shell:
         "{params.command:q} {output} > {log} 2>&1"

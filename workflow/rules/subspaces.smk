@@ -8,16 +8,18 @@ rule jacobian:
     output:
         gram="results/jacobian/{key}/gram.safetensors",
         record="results/jacobian/{key}/record.json",
-    params:
-        job=job("jacobian"),
     log:
         "results/jacobian/{key}/log.txt",
     benchmark:
         "results/jacobian/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         gpu=1,
         mem_mb=7000,
+    params:
+        job=job("jacobian"),
     shell:
         RUN
 
@@ -30,15 +32,17 @@ rule factorize:
         factors="results/factorize/{key}/factors.safetensors",
         ranks="results/factorize/{key}/ranks.csv",
         record="results/factorize/{key}/record.json",
-    params:
-        job=job("factorize"),
     log:
         "results/factorize/{key}/log.txt",
     benchmark:
         "results/factorize/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        job=job("factorize"),
     shell:
         RUN
 
@@ -50,14 +54,16 @@ rule subspace:
     output:
         directions="results/subspace/{key}/directions.safetensors",
         record="results/subspace/{key}/record.json",
-    params:
-        job=job("subspace"),
     log:
         "results/subspace/{key}/log.txt",
     benchmark:
         "results/subspace/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        job=job("subspace"),
     shell:
         RUN

@@ -28,7 +28,9 @@ def read_mobilestylegan(folder: Path) -> dict[str, Tensor]:
         try:
             state |= read(_Graph(nodes))
         except (KeyError, ValueError, IndexError) as error:
-            raise LowRankGANError(f"{xml}: is not the graph of a MobileStyleGAN ({error})") from error
+            raise LowRankGANError(
+                f"{xml}: is not the graph of a MobileStyleGAN ({error})"
+            ) from error
     return state
 
 
@@ -43,7 +45,10 @@ class _Graph:
                 self.consumers.setdefault(source, []).append(identity)
 
     def of_type(self, op: str) -> list[str]:
-        return [identity for identity, node in self.nodes.items() if node.op == op]
+        found = [identity for identity, node in self.nodes.items() if node.op == op]
+        if not found:
+            raise ValueError(f"it has no {op}")
+        return found
 
     def constant(self, identity: str) -> tuple[str, Tensor]:
         """Name and value of the constant that feeds a node."""
@@ -63,7 +68,9 @@ def _read_mapping(graph: _Graph) -> dict[str, Tensor]:
     state = {}
     for index, product in enumerate(graph.of_type("MatMul")):
         state[f"mapping_layers.{index}.weight"] = graph.constant(product)[1]
-        reshape = next(s for s in graph.nodes[graph.consumer(product, "Add")].inputs if s != product)
+        reshape = next(
+            s for s in graph.nodes[graph.consumer(product, "Add")].inputs if s != product
+        )
         state[f"mapping_layers.{index}.bias"] = graph.constant(reshape)[1]
     return state
 
@@ -76,8 +83,11 @@ def _read_synthesis(graph: _Graph) -> dict[str, Tensor]:
         bias = graph.constant(added)[1].flatten()
         factor = _style_factor(graph, added)
         layer = _layer(name)
-        state[f"{layer}.affine.weight"], state[f"{layer}.affine.bias"] = weight * factor, bias * factor
-    for identity, node in graph.nodes.items():
+        state[f"{layer}.affine.weight"], state[f"{layer}.affine.bias"] = (
+            weight * factor,
+            bias * factor,
+        )
+    for node in graph.nodes.values():
         if node.op == "Const" and node.name == "m.input.input" and node.value is not None:
             state["const"] = node.value
     for convolution in graph.of_type("Convolution"):
@@ -106,7 +116,7 @@ def _has_constant(graph: _Graph, identity: str) -> bool:
 
 
 def _read_convolution(graph: _Graph, convolution: str) -> dict[str, Tensor]:
-    name, weight = graph.constant(convolution)
+    _, weight = graph.constant(convolution)
     added = graph.consumer(convolution, "Add")
     bias_name, bias = graph.constant(added)
     layer = _layer(bias_name) if bias_name.startswith("m.") else ""

@@ -8,6 +8,7 @@ nothing is executed.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +18,11 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 
 _MAX_XML_BYTES = 16 << 20
-_DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "i64": np.dtype("<i8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "f32": np.dtype("<f4"),
+    "i32": np.dtype("<i4"),
+    "i64": np.dtype("<i8"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def _parse(xml: Path) -> ElementTree.Element:
     except ElementTree.ParseError as error:
         raise LowRankGANError(f"{xml}: is not XML ({error})") from error
     if root.tag != "net" or root.get("version") != "10":
-        raise LowRankGANError(f"{xml}: expected an OpenVINO graph (<net version=\"10\">)")
+        raise LowRankGANError(f'{xml}: expected an OpenVINO graph (<net version="10">)')
     return root
 
 
@@ -102,7 +107,9 @@ def _constant(xml: Path, layer: ElementTree.Element, weights: bytes) -> Tensor:
         raise LowRankGANError(f"{xml}: constant {name!r} has no data")
     kind = _attribute(xml, data, "element_type")
     if kind not in _DTYPES:
-        raise LowRankGANError(f"{xml}: constant {name!r} is {kind}, expected one of {list(_DTYPES)}")
+        raise LowRankGANError(
+            f"{xml}: constant {name!r} is {kind}, expected one of {list(_DTYPES)}"
+        )
     try:
         shape = [int(n) for n in _attribute(xml, data, "shape").split(",") if n.strip()]
         offset, size = (int(_attribute(xml, data, key)) for key in ("offset", "size"))

@@ -22,7 +22,11 @@ def read_torch_zip(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise LowRankGANError(f"{path}: is damaged or holds more than tensors ({reason})") from error
+        raise LowRankGANError(
+            f"{path}: is damaged or holds more than tensors ({reason})"
+        ) from error
     if not isinstance(content, dict):
-        raise LowRankGANError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
+        raise LowRankGANError(
+            f"{path}: expected a dictionary of tensors, found {type(content).__name__}"
+        )
     return content

@@ -1,0 +1,40 @@
+# make run                                   the default experiment
+# make run ARGS='experiment=ffhq region=[eyes,mouth]'
+# make test, make lint                       what CI runs
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+PROFILE ?= profiles/default
+ARGS ?=
+export ARGS PROFILE
+
+BIN := .venv/bin
+SOURCES := lowrankgan workflow scripts tests
+
+.PHONY: run test lint format
+.DELETE_ON_ERROR:
+
+run: .venv/.complete
+	@$(BIN)/python -m workflow.run
+
+test: .venv/.complete
+	$(BIN)/python -m pytest
+
+lint: .venv/.complete
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+format: .venv/.complete
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+# torch first: what is installed after it then takes the build that is there.
+.venv/.complete: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@touch $@

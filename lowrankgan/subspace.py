@@ -1,0 +1,131 @@
+"""Editing directions: attribute directions, null spaces and projections (paper, section 3.2)."""
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.factorization import LowRank
+
+Array = NDArray[np.float64]
+
+_VANISHED = 1e-6  # relative length of a projection that is nothing but rounding
+
+
+def principal_directions(inside: LowRank, count: int) -> Array:
+    """Attribute directions of the region, unprojected.
+
+    Args:
+        inside: factorisation of the region's Gram matrix.
+        count: number of directions.
+
+    Returns:
+        [count, d] orthonormal rows, the leading eigenvectors.
+
+    Raises:
+        LowRankGANError: more directions are asked for than the low-rank part has.
+    """
+    if not 1 <= count <= inside.rank:
+        raise LowRankGANError(
+            f"{count} directions asked for, the low-rank part of the region has rank "
+            f"{inside.rank}; lower edit.directions, raise the energy or the rank, or lower lambda"
+        )
+    return orient(inside.eigenvectors[:, :count].T)
+
+
+def null_space(outside: LowRank, relaxation: int = 0) -> Array:
+    """Directions that leave the background alone.
+
+    The published code clamps an exhausted null space to one vector, to which every direction
+    then collapses; here it is an error.
+
+    Args:
+        outside: factorisation of the background's Gram matrix.
+        relaxation: number of its weakest directions that are let into the null space.
+
+    Returns:
+        N [d, d - rank + relaxation] with orthonormal columns.
+
+    Raises:
+        LowRankGANError: the null space is empty, or the relaxation exceeds the rank.
+    """
+    if relaxation > outside.rank:
+        raise LowRankGANError(
+            f"relaxation {relaxation}, the background has only rank {outside.rank}; lower it"
+        )
+    basis = outside.eigenvectors[:, outside.rank - relaxation :]
+    if basis.shape[1] == 0:
+        raise LowRankGANError(
+            f"the background has full rank {outside.rank}, so its null space is empty; raise "
+            "relaxation or lambda, or lower the energy or the rank"
+        )
+    return basis
+
+
+def project(directions: Array, basis: Array) -> Array:
+    """Project attribute directions into a null space, as published: N N^T v, normalised.
+
+    The results are neither orthogonal nor ranked any more; see `constrained_optimum`.
+
+    Args:
+        directions: [count, d] unit rows.
+        basis: N [d, n] with orthonormal columns.
+
+    Returns:
+        [count, d] unit rows.
+
+    Raises:
+        LowRankGANError: a direction lies outside the null space altogether.
+    """
+    projected = directions @ basis @ basis.T
+    lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+    if lengths.min() < _VANISHED:
+        raise LowRankGANError(
+            f"direction {int(lengths.argmin()) + 1} has no part in the null space of the "
+            "background; raise relaxation"
+        )
+    return orient(projected / lengths)
+
+
+def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
+    """Directions that change the region most among those that leave the background alone.
+
+    The leading eigenvectors of N^T M N, mapped back by N (Rayleigh EigenDirections,
+    arXiv 2201.10423): unlike projections, they are orthonormal and ranked by their effect.
+
+    Args:
+        gram: M [d, d] of the region.
+        basis: N [d, n] with orthonormal columns.
+        count: number of directions.
+
+    Returns:
+        [count, d] orthonormal rows.
+
+    Raises:
+        LowRankGANError: the null space has fewer than `count` dimensions.
+    """
+    size = basis.shape[1]
+    if count > size:
+        raise LowRankGANError(
+            f"{count} directions asked for, the null space has {size} dimensions; raise relaxation"
+        )
+    _, vectors = scipy.linalg.eigh(basis.T @ gram @ basis, subset_by_index=(size - count, size - 1))
+    return orient((basis @ vectors[:, ::-1]).T)
+
+
+def principal_angles(a: Array, b: Array) -> Array:
+    """Principal angles between the spans of the rows of a [m, d] and b [n, d].
+
+    Returns:
+        [min(m, n)] angles in radians, ascending.
+    """
+    return np.sort(scipy.linalg.subspace_angles(a.T, b.T))
+
+
+def orient(directions: Array) -> Array:
+    """Give rows [count, d] the sign that makes their largest component positive.
+
+    An eigenvector's sign is arbitrary and may differ between machines.
+    """
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(1)[:, None], axis=1)
+    return np.ascontiguousarray(directions * np.sign(largest))

@@ -1,0 +1,83 @@
+import pytest
+
+from lowrankgan.errors import LowRankGANError
+from workflow.configuration import CONF, load_configuration
+from workflow.overrides import overrides_of
+
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes(name: str) -> None:
+    configuration = load_configuration([f"experiment={name}"])
+    assert configuration.name == name
+    assert not set(configuration.sample.analysis_seeds) & set(configuration.sample.test_seeds)
+
+
+def test_the_default_is_the_quick_experiment() -> None:
+    configuration = load_configuration([])
+    assert configuration.name == "ffhq_quick"
+    assert list(configuration.region) == ["eyes", "mouth", "nose"]
+    assert len(configuration.sample.analysis_seeds) == 2
+    assert configuration.sample.test_faces == 12
+    assert configuration.jacobian.layers == configuration.edit.layers
+
+
+def test_the_jacobian_moves_the_layers_that_are_edited() -> None:
+    configuration = load_configuration(["edit.layers=[4,5,6]"])
+    assert configuration.jacobian.layers == (4, 5, 6)
+
+
+def test_groups_and_lists_are_chosen_by_overrides() -> None:
+    overrides = ["experiment=ffhq", "region=[eyes,mouth]", "factorization.lambda=[0.01,0.0167]"]
+    configuration = load_configuration(overrides)
+    assert list(configuration.region) == ["eyes", "mouth"]
+    assert configuration.factorization.lambdas == (0.01, 0.0167)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sample.psy=1", r"sample\.psy"),
+        ("region=[lips]", r"region/lips"),
+        ("generator=stylegan9", r"generator/stylegan9"),
+        ("region=[]", r"region: "),
+        ("sample.psi=5", r"sample\.psi: 5, .*less than or equal to 2"),
+        ("sample.psi=nan", r"sample\.psi: nan"),
+        ("sample.psi=wide", r"sample\.psi: 'wide', .*valid number"),
+        ("sample.analysis_seeds=[]", r"sample\.analysis_seeds"),
+        ("sample.analysis_seeds=[1003]", r"sample: .*unseen"),
+        ("sample.analysis_seeds=[1,1]", r"sample: seeds must differ"),
+        ("region.eyes.row=2", r"region\.eyes.*leave the image"),
+        ("region.eyes.kind=circle", r"region\.eyes"),
+        ("+region.eyes.colour=red", r"region\.eyes.*colour"),
+        ("factorization.rank=[512]", r"factorization\.rank: 512, expected less than w_dim 512"),
+        ("factorization.energy=[1.5]", r"factorization\.energy\.0: 1\.5"),
+        ("factorization.lambda=[0]", r"factorization\.lambda"),
+        ("factorization.lambda=[]", r"factorization has no value for pursuit"),
+        ("edit.layers=[23]", r"layers: 23, mobilestylegan_ffhq has 0 to 22"),
+        ("edit.directions=600", r"edit\.directions: 600, at most w_dim 512"),
+        ("edit.targets.mse=-1", r"edit\.targets\.mse: -1"),
+        ("subspace.projected.rule=null", r"subspace\.projected: rule is needed"),
+        ("figure.method=best", r"method 'best' is not among"),
+        ("name=../outside", r"name: '\.\./outside'"),
+        ("metric.perceptual.sha256=abc", r"metric\.perceptual\.sha256: 'abc'"),
+        ("jacobian.chunk=0", r"jacobian\.chunk: 0"),
+        ("a b", r"a b"),
+    ],
+)
+def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(LowRankGANError, match=message) as caught:
+        load_configuration([override])
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("configuration: ")
+
+
+def test_overrides_come_through_snakemake() -> None:
+    config = {"experiment": "ffhq", "set": "region=[eyes] sample.psi=0.5"}
+    assert overrides_of(config) == ["experiment=ffhq", "region=[eyes]", "sample.psi=0.5"]
+    assert overrides_of({}) == []
+    with pytest.raises(LowRankGANError, match="--config lambda: expected"):
+        overrides_of({"lambda": 1})
+    with pytest.raises(LowRankGANError, match="--config set: No closing quotation"):
+        overrides_of({"set": "a='b"})

@@ -1,0 +1,241 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+
+from lowrankgan.figures.comparison import outside_change
+from lowrankgan.figures.curves import inside_outside_curves
+from lowrankgan.figures.differences import difference_maps
+from lowrankgan.figures.generalization import generalization_matrix
+from lowrankgan.figures.sensitivity import sensitivity_maps
+from lowrankgan.figures.spectra import spectra
+from lowrankgan.figures.strips import edit_strips
+from lowrankgan.figures.style import PALETTE, measure_label, method_styles, save
+
+RNG = np.random.default_rng(0)
+MASK = np.zeros((8, 8), dtype=bool)
+MASK[2:5, 1:7] = True
+
+
+def pixels(*shape: int) -> np.ndarray:
+    return RNG.integers(0, 256, (*shape, 16, 16, 3), dtype=np.uint8)
+
+
+def outlined(figure: Figure) -> list[int]:
+    return [
+        i
+        for i, axes in enumerate(figure.axes)
+        if any(isinstance(child, QuadContourSet) for child in axes.get_children())
+    ]
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_strips_hold_every_image_and_outline_the_originals() -> None:
+    images = pixels(2, 3)
+    figure = edit_strips(images, ["-1", "original", "+1"], MASK, "Title")
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    np.testing.assert_array_equal(np.stack(shown), images.swapaxes(0, 1).reshape(-1, 16, 16, 3))
+    assert outlined(figure) == [2, 3]
+    assert [axes.get_title() for axes in figure.axes] == ["-1", "", "original", "", "+1", ""]
+
+
+def test_strips_take_a_mask_for_each_face_and_a_label_for_each_column() -> None:
+    masks = np.stack([MASK, ~MASK])
+    assert outlined(edit_strips(pixels(2, 3), ["-1", "0", "+1"], masks, "Title")) == [2, 3]
+    with pytest.raises(ValueError, match="zip"):
+        edit_strips(pixels(2, 3), ["-1", "0"], MASK, "Title")
+
+
+def test_differences_are_means_over_rgb_in_grey_levels_on_one_scale() -> None:
+    original = np.full((1, 4, 4, 3), 100, dtype=np.uint8)
+    edited = {"up": original.copy(), "down": original.copy()}
+    edited["up"][0, 1, 1] = 130, 100, 100
+    edited["down"][0, 2, 2] = 40, 40, 40
+    figure = difference_maps(original, edited, MASK, "magma", "Title")
+    maps = [a.images[0] for a in figure.axes if a.images and a.images[0].get_array().ndim == 2]
+    assert [shown.get_array().max() for shown in maps] == [10.0, 60.0]
+    assert maps[0].norm is maps[1].norm
+    assert len(outlined(figure)) == 3
+    names = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert names == ["original", "up", "down"]
+
+
+def test_sensitivity_names_its_regions() -> None:
+    maps = RNG.random((2, 8, 8))
+    masks = {"left_eye": np.stack([MASK] * 2), "chin": np.stack([~MASK] * 2)}
+    figure = sensitivity_maps(pixels(2), maps, masks, "magma")
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), maps[0])
+    assert texts(figure) == ["left eye", "chin"] * 2
+    assert outlined(figure) == [1, 3]
+
+
+def test_spectra_are_normalised_and_flag_ranks_on_the_curve() -> None:
+    values = {"eyes": {"inside": np.array([1.0, 4.0, 2.0]), "outside": np.array([9.0, 3.0, 1.0])}}
+    figure = spectra(values, {"eyes": {"inside": {"energy 0.98": 2}, "outside": {"rank 3": 3}}})
+    lines = figure.axes[0].lines
+    np.testing.assert_allclose(lines[0].get_ydata(), [1.0, 0.5, 0.25])
+    np.testing.assert_allclose(lines[1].get_ydata(), [1.0, 1 / 3, 1 / 9])
+    marks = [line.get_xydata()[0] for line in lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(marks, [[2, 0.5], [3, 1 / 9]])
+    assert {"energy 0.98: 2", "rank 3", "inside", "outside"} == set(texts(figure))
+
+
+@pytest.fixture
+def curves() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            (
+                region,
+                method,
+                face,
+                step,
+                abs(step) * (1 + face),
+                scale * abs(step) * (1 + face) ** 2,
+            )
+            for region in ("eyes", "mouth")
+            for method, scale in (("ours", 0.1), ("theirs", 10.0))
+            for face in range(5)
+            for step in (-2.0, -1.0, 0.0, 1.0, 2.0)
+        ],
+        columns=["region", "method", "face", "step", "inside", "outside"],
+    )
+
+
+def test_curves_take_both_signs_of_a_step_together(curves: pd.DataFrame) -> None:
+    backwards = curves["step"] < 0
+    curves.loc[backwards, "outside"] *= 1000
+    figure = inside_outside_curves(curves[curves["method"] == "ours"], "mse")
+    # Five faces each way: the middle is between the last forward and the first backward value.
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [51.25, 102.5])
+
+
+def test_curves_are_medians_over_faces_with_quartiles(curves: pd.DataFrame) -> None:
+    figure = inside_outside_curves(curves, "mse")
+    assert [axes.get_title("left") for axes in figure.axes] == ["eyes", "mouth"]
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["ours"].get_xdata(), [3.0, 6.0])
+    np.testing.assert_allclose(lines["ours"].get_ydata(), [0.9, 1.8])
+    np.testing.assert_allclose(lines["theirs"].get_ydata(), [90.0, 180.0])
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [0.4, 3.2])
+    assert {"ours", "theirs"} <= set(texts(figure))
+    assert figure.get_supxlabel() == "MSE inside the region"
+
+
+@pytest.fixture
+def faces() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            (
+                "eyes",
+                source,
+                face,
+                (source, face) != ("average", 1),
+                0.001 * (1 + face + len(source)),
+            )
+            for source in ("seed 0", "average")
+            for face in range(3)
+        ],
+        columns=["region", "source", "face", "reached", "mse_outside"],
+    )
+
+
+def test_matrix_marks_the_faces_that_did_not_reach(faces: pd.DataFrame) -> None:
+    figure = generalization_matrix(faces, "mse_outside")
+    axes = figure.axes[0]
+    expected = [[7.0, 8.0, 9.0], [8.0, np.nan, 10.0]]
+    np.testing.assert_allclose(axes.images[0].get_array().filled(np.nan) * 1000, expected)
+    assert [patch.get_xy() for patch in axes.patches] == [(0.5, 0.5)]
+    assert [text.get_text() for text in axes.texts] == ["7.0", "8.0", "9.0", "8.0", "10"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["seed 0", "average"]
+    assert axes.get_legend().get_texts()[0].get_text() == "target not reached"
+
+
+def test_matrix_draws_means_in_the_order_of_its_rows(faces: pd.DataFrame) -> None:
+    means = pd.DataFrame(
+        {
+            "region": ["eyes"] * 2,
+            "source": ["average", "seed 0"],
+            "mean": [0.009, 0.008],
+            "low": [0.008, 0.007],
+            "high": [0.01, 0.009],
+        }
+    )
+    figure = generalization_matrix(faces, "mse_outside", means)
+    np.testing.assert_array_equal(figure.axes[1].lines[0].get_xydata(), [[0.008, 0], [0.009, 1]])
+
+
+def test_matrix_without_any_reached_face_can_be_drawn(faces: pd.DataFrame, tmp_path: Path) -> None:
+    figure = generalization_matrix(faces.assign(reached=False), "mse_outside")
+    save(figure, tmp_path / "figure")
+    assert len(figure.axes[0].patches) == 6
+
+
+@pytest.fixture
+def summary() -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            ("eyes", "ours", 1, 0.01, 0.005, 0.02, 1.0),
+            ("eyes", "ours", 2, 0.02, 0.01, 0.03, 0.875),
+            ("eyes", "theirs", 1, np.nan, np.nan, np.nan, 0.0),
+            ("mouth", "ours", 1, 0.03, 0.02, 0.05, 1.0),
+        ],
+        columns=["region", "method", "direction", "mean", "low", "high", "reached"],
+    )
+
+
+def test_comparison_holds_means_intervals_and_shares(summary: pd.DataFrame) -> None:
+    figure = outside_change(summary, "mse_outside")
+    eyes, mouth = figure.axes
+    np.testing.assert_allclose([line.get_xdata()[0] for line in eyes.lines], [0.01, 0.02, np.nan])
+    heights = [line.get_ydata()[0] for line in eyes.lines]
+    assert heights == sorted(heights)  # downwards: the direction, then the method
+    np.testing.assert_allclose(eyes.collections[0].get_segments()[0][:, 0], [0.005, 0.02])
+    assert [text.get_text() for text in eyes.texts] == ["reached", "100%", "88%", "0%"]
+    assert [line.get_xdata()[0] for line in mouth.lines] == [0.03]
+    assert [label.get_text() for label in eyes.get_yticklabels()] == ["ours", "theirs"]
+    assert len(figure.legends[0].get_texts()) == 2
+
+
+def test_comparison_refuses_two_values_for_one_place(summary: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="unique"):
+        outside_change(pd.concat([summary, summary]), "mse_outside")
+
+
+def test_methods_keep_their_look_whatever_the_figure(curves: pd.DataFrame) -> None:
+    styles = method_styles(["ours", "theirs", "ours"])
+    assert [style.colour for style in styles.values()] == list(PALETTE[:2])
+    many = method_styles(map(str, range(50)))
+    assert len(set(many.values())) == 50
+    lines = {line.get_label(): line for line in inside_outside_curves(curves, "mse").axes[0].lines}
+    assert to_hex(lines["theirs"].get_color()) == styles["theirs"].colour.lower()
+
+
+def test_measures_have_names() -> None:
+    assert measure_label("lpips_vgg_outside") == "LPIPS (VGG) outside the region"
+    assert measure_label("composite_alex") == "composite LPIPS (AlexNet)"
+    assert measure_label("eye_opening") == "eye opening"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: edit_strips(np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "Title"),
+        lambda: spectra({"eyes": {"inside": np.ones(4)}}, {"eyes": {"inside": {"energy": 4}}}),
+    ],
+)
+def test_same_input_gives_same_bytes(draw: Callable[[], Figure], tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        save(draw(), tmp_path / folder / "eyes_0.98")
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["eyes_0.98.pdf", "eyes_0.98.png"]
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -1,0 +1,173 @@
+import copy
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lowrankgan import jacobian as module
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.base import Generator
+from lowrankgan.gram import gram_matrices, sensitivity
+from lowrankgan.jacobian import jacobian
+from tests.test_mobilestylegan import small_mobilestylegan
+
+
+def _differences(generator: Generator, w: Tensor, layers: list[int], resolution: int) -> Tensor:
+    """Central differences of the rendered image by each component of w, in float64."""
+    step, moves = 1e-6, torch.zeros(generator.num_layers, 1, dtype=w.dtype)
+    moves[layers] = 1.0
+    columns = []
+    for axis in torch.eye(len(w), dtype=w.dtype):
+        ws = generator.broadcast(w[None])
+        forth = generator.render(ws + step * moves * axis, resolution)
+        back = generator.render(ws - step * moves * axis, resolution)
+        columns.append((forth - back)[0] / (2 * step))
+    return torch.stack(columns)
+
+
+@pytest.mark.parametrize("layers", [list(range(8)), [2, 3], [7]])
+def test_mobilestylegan_jacobian_equals_differences(layers: list[int]) -> None:
+    generator = small_mobilestylegan()
+    w = torch.randn(8, dtype=torch.float64)
+    found = jacobian(generator, w, layers, 16)
+    expected = _differences(generator, w, layers, 16)
+    assert (found - expected).norm() < 1e-6 * expected.norm()
+
+
+def test_dcgan_jacobian_equals_differences(dcgan: Generator) -> None:
+    generator = copy.deepcopy(dcgan).double()
+    w = torch.randn(100, dtype=torch.float64)
+    found = jacobian(generator, w, [0], 32)
+    expected = _differences(generator, w, [0], 32)
+    assert (found - expected).norm() < 1e-6 * expected.norm()
+
+
+def test_chunks_agree() -> None:
+    generator = small_mobilestylegan()
+    w = torch.randn(8, dtype=torch.float64)
+    one, all_ = (jacobian(generator, w, range(8), 16, chunk=c) for c in (1, 8))
+    torch.testing.assert_close(one, all_)
+
+
+def test_full_size_column_equals_differences(mobilestylegan: Generator) -> None:
+    w = mobilestylegan.mapping(torch.from_numpy(np.random.RandomState(1).randn(1, 512)).float())[0]
+    tangent = torch.eye(512)[17]
+
+    def image(v: Tensor) -> Tensor:
+        return mobilestylegan.render(mobilestylegan.broadcast(v[None]), 64)
+
+    _, derivative = torch.func.jvp(image, (w,), (tangent,))
+    difference = (image(w + 0.02 * tangent) - image(w - 0.02 * tangent)) / 0.04
+    # In float32 a difference is no better than about 1 %.
+    assert (derivative - difference).norm() < 0.03 * derivative.norm()
+
+
+class _InPlace(Generator):
+    """A generator that does what functional code must not: it writes into a slice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.z_dim = self.w_dim = 4
+        self.layer_resolutions, self.resolution = (8,), 8
+        self.register_buffer("w_mean", torch.zeros(4, dtype=torch.float64))
+
+    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return z
+
+    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
+        x = ws[:, 0].sin().repeat(1, 48).reshape(-1, 3, 8, 8)
+        x[:, :, :4] = x[:, :, 4:].square() * ws[:, 0, :1, None, None]
+        return x
+
+
+def test_a_generator_that_writes_in_place_is_still_differentiated() -> None:
+    generator, w = _InPlace(), torch.randn(4, dtype=torch.float64)
+    found = jacobian(generator, w, [0], 8)
+    expected = _differences(generator, w, [0], 8)
+    assert (found - expected).norm() < 1e-6 * expected.norm()
+
+
+def test_out_of_memory_halves_the_chunk(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    generator, w = small_mobilestylegan(), torch.randn(8, dtype=torch.float64)
+    expected = jacobian(generator, w, range(8), 16, chunk=8)
+
+    def vmap(function, *args):
+        def call(tangents: Tensor) -> Tensor:
+            if len(tangents) > 2:
+                raise torch.OutOfMemoryError("out of memory")
+            return torch.func.vmap(function, *args)(tangents)
+
+        return call
+
+    monkeypatch.setattr(module, "vmap", vmap)
+    with caplog.at_level(logging.WARNING):
+        found = jacobian(generator, w, range(8), 16, chunk=8)
+    torch.testing.assert_close(found, expected)
+    assert "going on with 2 tangents" in caplog.text
+
+
+def test_memory_for_not_even_one_tangent_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def vmap(function):
+        def call(tangents: Tensor) -> Tensor:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+        return call
+
+    monkeypatch.setattr(module, "vmap", vmap)
+    with pytest.raises(LowRankGANError, match="memory is too small for one tangent"):
+        jacobian(small_mobilestylegan(), torch.randn(8, dtype=torch.float64), range(8), 16, chunk=4)
+
+
+def test_values_that_are_not_finite_are_refused() -> None:
+    generator = small_mobilestylegan()
+    generator.to_rgb.weight[0] = float("nan")
+    with pytest.raises(LowRankGANError, match="not finite"):
+        jacobian(generator, torch.randn(8, dtype=torch.float64), range(8), 16)
+
+
+def _masks() -> dict[str, np.ndarray]:
+    masks = np.zeros((2, 6, 6), dtype=bool)
+    masks[0, 1:3, 2:5], masks[1, 4:, :] = True, True
+    return {"first": masks[0], "second": masks[1]}
+
+
+def test_gram_matrices_are_those_of_the_definition() -> None:
+    columns = torch.randn(5, 3, 6, 6)
+    for name, (inside, outside) in gram_matrices(columns, _masks()).items():
+        for gram, mask in ((inside, _masks()[name]), (outside, ~_masks()[name])):
+            rows = columns.double().numpy()[:, :, mask].reshape(5, -1)
+            np.testing.assert_allclose(gram, rows @ rows.T / rows.shape[1], rtol=1e-12, atol=1e-14)
+            assert gram.dtype == np.float64
+            np.testing.assert_array_equal(gram, gram.T)
+
+
+def test_gram_matrix_predicts_the_change_of_the_image() -> None:
+    generator, w = small_mobilestylegan(), torch.randn(8, dtype=torch.float64)
+    mask = np.zeros((16, 16), dtype=bool)
+    mask[4:9, 3:12] = True
+    columns = jacobian(generator, w, range(8), 16)
+    inside, _ = gram_matrices(columns, {"box": mask})["box"]
+    direction = torch.randn(8, dtype=torch.float64)
+    step = 1e-5
+    images = [
+        generator.render(generator.broadcast(v[None]), 16)[0][:, torch.from_numpy(mask)]
+        for v in (w, w + step * direction)
+    ]
+    change = (images[1] - images[0]).square().mean() / step**2
+    assert abs(direction @ torch.from_numpy(inside) @ direction / change - 1) < 1e-3
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_region_without_inside_or_outside_is_refused(value: bool) -> None:
+    with pytest.raises(LowRankGANError, match="region 'all' covers"):
+        gram_matrices(torch.randn(2, 3, 4, 4), {"all": np.full((4, 4), value)})
+
+
+def test_sensitivity_is_the_root_mean_square() -> None:
+    columns = torch.randn(5, 3, 4, 4)
+    expected = np.sqrt((columns.numpy() ** 2).mean((0, 1)))
+    np.testing.assert_allclose(sensitivity(columns), expected, rtol=1e-5)

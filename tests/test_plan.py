@@ -1,0 +1,130 @@
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from lowrankgan.errors import LowRankGANError
+from tests.conftest import ROOT
+from workflow.code import code_of
+from workflow.configuration import load_configuration
+from workflow.plan import Plan, unroll
+
+
+def _plan(*overrides: str) -> Plan:
+    return unroll(load_configuration(overrides))
+
+
+def _changed(overrides: Sequence[str], more: Sequence[str]) -> set[str]:
+    """Stages that have steps which the plan without the further overrides lacks."""
+    before, after = _plan(*overrides), _plan(*overrides, *more)
+    return {stage for stage, key in after.steps.keys() - before.steps.keys()}
+
+
+_AFTER_EDIT = {"edit", "metrics", "generalize", "tables", "figure"}
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("figure.colour_map=viridis", {"figure"}),
+        ("metric.resamples=500", {"tables", "figure"}),
+        ("edit.tolerance=0.05", _AFTER_EDIT),
+        ("factorization.lambda=[0.01]", {"factorize", "subspace"} | _AFTER_EDIT - {"generalize"}),
+        ("factorization.rank=[50]", {"factorize", "tables", "figure"}),
+        ("sample.test_faces=11", {"sample"} | _AFTER_EDIT),
+        ("jacobian.resolution=128", {"jacobian", "factorize", "subspace"} | _AFTER_EDIT),
+    ],
+)
+def test_a_setting_changes_what_reads_it_and_what_follows(
+    override: str, expected: set[str]
+) -> None:
+    assert _changed([], [override]) == expected
+
+
+def test_a_changed_lambda_leaves_the_other_methods_alone() -> None:
+    before, after = _plan(), _plan("factorization.lambda=[0.01]")
+    solvers = [
+        step.settings["solver"]
+        for key, step in after.steps.items()
+        if key not in before.steps and step.stage == "subspace"
+    ]
+    assert solvers == ["projected"]
+
+
+def test_going_back_finds_the_old_keys() -> None:
+    assert _plan().steps.keys() == _plan("sample.psi=0.7").steps.keys()
+
+
+def test_experiments_share_their_common_stages() -> None:
+    quick = _plan().steps
+    larger = _plan("sample.analysis_seeds=[0,1,2]").steps
+    stages = sorted(stage for stage, _ in quick.keys() & larger.keys())
+    assert stages.count("jacobian") == 2
+    assert stages.count("sample") == 3
+    assert {"factorize", "subspace", "edit", "metrics"} <= set(stages)
+
+
+def test_lists_are_unrolled() -> None:
+    plan = _plan("factorization.lambda=[0.01,0.02]", "factorization.energy=[0.9,0.95,0.97]")
+    methods = {
+        (s.settings["solver"], s.parents["factorize"][0].settings["value"])
+        for s in plan.steps.values()
+        if s.stage == "subspace" and "factorize" in s.parents
+    }
+    expected = {("projected", v) for v in (0.01, 0.02)} | {
+        ("constrained", v) for v in (0.9, 0.95, 0.97)
+    }
+    assert methods == expected
+
+
+def test_steps_come_after_their_parents() -> None:
+    seen: set[str] = set()
+    for step in _plan().steps.values():
+        assert all(parent.folder in seen for steps in step.parents.values() for parent in steps)
+        seen.add(step.folder)
+
+
+def test_a_job_is_plain_json_without_absolute_paths() -> None:
+    for step in _plan().steps.values():
+        assert json.loads(step.job)["output"] == step.folder
+        assert str(ROOT) not in step.job
+
+
+def test_one_analysis_image_is_enough() -> None:
+    stages = [stage for stage, _ in _plan("sample.analysis_seeds=[5]").steps]
+    assert stages.count("jacobian") == 1
+    assert stages.count("generalize") == 1
+
+
+def test_landmark_regions_bring_the_landmark_model() -> None:
+    boxes = next(s for s in _plan().steps.values() if s.stage == "jacobian")
+    assert "landmarks" not in boxes.parents
+    found = _plan("region=[mouth_landmarks]").steps.values()
+    assert all("landmarks" in s.parents for s in found if s.stage in ("jacobian", "edit"))
+
+
+def test_a_mask_file_counts_by_its_content(tmp_path) -> None:
+    path = tmp_path / "mask.png"
+    region = f"+region.own={{kind: mask, path: {path}}}"
+    path.write_bytes(b"one")
+    first = _plan(region).steps.keys()
+    path.write_bytes(b"two")
+    assert {stage for stage, _ in _plan(region).steps.keys() - first} >= {"jacobian", "edit"}
+    path.unlink()
+    with pytest.raises(LowRankGANError, match=r"mask\.png: mask of a region cannot be read"):
+        _plan(region)
+
+
+@pytest.mark.parametrize("stage", sorted({stage for stage, _ in _plan().steps}))
+def test_code_of_a_stage_is_its_script_and_what_it_imports(stage: str) -> None:
+    code = code_of(ROOT, stage)
+    assert code[0].endswith(f"scripts/{stage}.py")
+    assert any(path.endswith("scripts/job.py") for path in code)
+    assert not any("workflow" in path for path in code)
+
+
+def test_code_of_a_stage_reaches_what_is_imported_indirectly() -> None:
+    code = " ".join(code_of(ROOT, "jacobian"))
+    assert "lowrankgan/generators/mobilestylegan.py" in code
+    assert "lowrankgan/gram.py" in code
+    assert "lowrankgan/figures" not in code

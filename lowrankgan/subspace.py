@@ -1,13 +1,13 @@
-"""Editing directions: attribute directions, null spaces and projections (paper, section 3.2)."""
+"""Editing directions: attribute directions, null spaces and projections (paper, section 3.2).
+
+Directions are rows, bases are columns. Whatever is returned has the sign that `orient` gives it.
+"""
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.factorization import LowRank
-
-Array = NDArray[np.float64]
+from lowrankgan.factorization import Array, LowRank
 
 _VANISHED = 1e-6  # relative length of a projection that is nothing but rounding
 
@@ -23,12 +23,12 @@ def principal_directions(inside: LowRank, count: int) -> Array:
         [count, d] orthonormal rows, the leading eigenvectors.
 
     Raises:
-        LowRankGANError: more directions are asked for than the low-rank part has.
+        LowRankGANError: count is not in 1 to the rank of the low-rank part.
     """
     if not 1 <= count <= inside.rank:
         raise LowRankGANError(
             f"{count} directions asked for, the low-rank part of the region has rank "
-            f"{inside.rank}; lower edit.directions, raise the energy or the rank, or lower lambda"
+            f"{inside.rank}; ask for fewer, or raise its energy, rank or lambda"
         )
     return orient(inside.eigenvectors[:, :count].T)
 
@@ -41,25 +41,27 @@ def null_space(outside: LowRank, relaxation: int = 0) -> Array:
 
     Args:
         outside: factorisation of the background's Gram matrix.
-        relaxation: number of its weakest directions that are let into the null space.
+        relaxation: number of its weakest directions that are let into the null space
+            (`num_relax` of the published code).
 
     Returns:
         N [d, d - rank + relaxation] with orthonormal columns.
 
     Raises:
-        LowRankGANError: the null space is empty, or the relaxation exceeds the rank.
+        LowRankGANError: the null space is empty, or the relaxation is not in 0 to the rank.
     """
-    if relaxation > outside.rank:
+    if not 0 <= relaxation <= outside.rank:
         raise LowRankGANError(
-            f"relaxation {relaxation}, the background has only rank {outside.rank}; lower it"
+            f"relaxation is {relaxation}; the background has rank {outside.rank}, which allows "
+            "0 to that"
         )
     basis = outside.eigenvectors[:, outside.rank - relaxation :]
     if basis.shape[1] == 0:
         raise LowRankGANError(
             f"the background has full rank {outside.rank}, so its null space is empty; raise "
-            "relaxation or lambda, or lower the energy or the rank"
+            "the relaxation, or lower the energy, the rank or lambda"
         )
-    return basis
+    return orient(basis.T).T
 
 
 def project(directions: Array, basis: Array) -> Array:
@@ -102,15 +104,28 @@ def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
         [count, d] orthonormal rows.
 
     Raises:
-        LowRankGANError: the null space has fewer than `count` dimensions.
+        LowRankGANError: count is not in 1 to n.
     """
     size = basis.shape[1]
-    if count > size:
+    if not 1 <= count <= size:
         raise LowRankGANError(
             f"{count} directions asked for, the null space has {size} dimensions; raise relaxation"
         )
     _, vectors = scipy.linalg.eigh(basis.T @ gram @ basis, subset_by_index=(size - count, size - 1))
     return orient((basis @ vectors[:, ::-1]).T)
+
+
+def first_order_change(directions: Array, gram: Array) -> Array:
+    """Mean squared change of a region per unit step, to first order.
+
+    Args:
+        directions: [count, d] rows v.
+        gram: M [d, d] of the region.
+
+    Returns:
+        [count] values v^T M v.
+    """
+    return np.asarray(np.sum((directions @ gram) * directions, axis=1))
 
 
 def principal_angles(a: Array, b: Array) -> Array:

@@ -1,68 +1,62 @@
 """Edit the test faces: the steps of matched change, found by search, and the published steps."""
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from torch import Tensor
 
-from faces import EditedFaces, directions_of
+from edited import Face, directions_of, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from lowrankgan.metrics.masked import inside_outside, masked_mse
-from lowrankgan.metrics.perceptual import Perceptual
-from lowrankgan.progress import progress
-
-Measure = Callable[[NDArray[np.int_], NDArray[np.float64]], dict[str, NDArray[np.float64]]]
+from lowrankgan.metrics.perceptual import Features, Perceptual
 
 
 def main(job: Job) -> None:
-    s, faces = job.settings, EditedFaces(job)
-    trunk = Perceptual(job.input("perceptual") / "files" / "alexnet.ckpt", "alex", faces.w.device)
-    features = [trunk.features(original[None]) for original in faces.originals]
-    cases = [
-        (name, index, direction)
-        for name, rows in directions_of(job.input("subspace"), faces.w).items()
-        for index, direction in enumerate(rows)
+    trunk, directions = perceptual_of(job, "alex"), directions_of(job.input("subspace"))
+    published = [
+        {"target": "published", "step": step, "reached": True}
+        for step in job.settings["published_steps"]
     ]
     table: list[dict[str, Any]] = []
-    for case in progress(cases, "directions"):
-        name, index, direction = case
-        measure = _measure(faces, trunk, features, name, direction)
-        matcher = ChangeMatcher(measure, len(faces.seeds), s["tolerance"], s["max_step"])
-        common = {"region": name, "direction": index + 1}
-        for target, change in s["targets"].items():
-            match = matcher.match(target, change)
-            for face, step, reached in zip(faces.seeds, match.steps, match.reached, strict=True):
-                table.append(
-                    common | {"face": face, "target": target, "step": step, "reached": reached}
-                )
-        for face in faces.seeds[: s["published_faces"]]:
-            for step in s["published_steps"]:
-                row = {"face": face, "target": "published", "step": step, "reached": True}
-                table.append(common | row)
+    for number, face in enumerate(faces_of(job)):
+        features = trunk.features(face.original)
+        for region, rows in directions.items():
+            for index, direction in enumerate(rows, start=1):
+                found = _matched(job, _Change(face, trunk, features, region, direction))
+                if number < job.settings["published_faces"]:
+                    found += published
+                common = {"region": region, "direction": index, "face": face.seed}
+                table += [common | row for row in found]
     pd.DataFrame(table).to_csv(job.output / "edits.csv", index=False)
 
 
-def _measure(
-    faces: EditedFaces, trunk: Perceptual, features: list[Any], region: str, direction: Tensor
-) -> Measure:
-    """Change inside the region by both measures, as the search asks for it."""
+class _Change:
+    """Change of one face inside a region, as a function of the step along one direction."""
 
-    def measure(
-        chosen: NDArray[np.int_], steps: NDArray[np.float64]
-    ) -> dict[str, NDArray[np.float64]]:
-        mse, lpips = [], []
-        for face, step in zip(chosen, steps, strict=True):
-            image, mask = faces.edited(direction, [face], [step]), faces.mask(region, [face])
-            distance = trunk.distance_map(features[face], trunk.features(image))
-            mse.append(float(masked_mse(faces.originals[[face]], image, mask)[0]))
-            lpips.append(float(inside_outside(distance, mask)[0]))
-        return {"mse": np.array(mse), "lpips": np.array(lpips)}
+    def __init__(
+        self, face: Face, trunk: Perceptual, features: Features, region: str, direction: Tensor
+    ) -> None:
+        self._face, self._trunk, self._features = face, trunk, features
+        self._mask, self._direction = face.masks[region], direction
 
-    return measure
+    def __call__(self, step: float) -> dict[str, float]:
+        image = self._face.edited(self._direction, step)
+        distance = self._trunk.distance_map(self._features, self._trunk.features(image))
+        return {
+            "mse": float(masked_mse(self._face.original, image, self._mask)[0]),
+            "lpips": float(inside_outside(distance, self._mask)[0]),
+        }
+
+
+def _matched(job: Job, change: _Change) -> list[dict[str, Any]]:
+    """The step that reaches each target, or comes closest to it."""
+    matcher = ChangeMatcher(change, job.settings["tolerance"], job.settings["max_step"])
+    rows = []
+    for target, value in job.settings["targets"].items():
+        step, reached = matcher.match(target, value)
+        rows.append({"target": target, "step": step, "reached": reached})
+    return rows
 
 
 if __name__ == "__main__":

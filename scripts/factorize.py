@@ -1,5 +1,8 @@
 """Rank of every region's Gram matrices, inside and outside, by one rule."""
 
+from dataclasses import asdict
+
+import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
@@ -14,8 +17,6 @@ from lowrankgan.factorization import (
     scaled_lambda,
 )
 
-_DIAGNOSTICS = ("rank", "iterations", "primal_residual", "dual_residual", "density")
-
 
 def main(job: Job) -> None:
     rule, value = job.settings["rule"], job.settings["value"]
@@ -28,10 +29,11 @@ def main(job: Job) -> None:
                 found = _factorize(job, gram, value)
             except LowRankGANError as error:
                 raise LowRankGANError(f"region {region!r}, {side}: {error}") from error
-            arrays[f"eigenvectors/{side}/{region}"] = found.eigenvectors
-            arrays[f"spectrum/{side}/{region}"] = found.spectrum
+            for key in ("spectrum", "eigenvalues", "eigenvectors"):
+                arrays[f"{key}/{side}/{region}"] = np.ascontiguousarray(getattr(found, key))
             row = {"region": region, "side": side, "rule": rule, "value": value}
-            rows.append(row | {key: getattr(found, key) for key in _DIAGNOSTICS})
+            row["rank"] = found.rank
+            rows.append(row | (asdict(found.pursuit) if found.pursuit else {}))
     save_file(arrays, job.output / "factors.safetensors")
     pd.DataFrame(rows).to_csv(job.output / "ranks.csv", index=False)
 

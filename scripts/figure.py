@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from faces import EditedFaces, directions_of
+from edited import directions_of, faces_of
 from job import Job, run
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
@@ -97,18 +98,21 @@ class _Editor:
     """The first test faces, edited by each method's first direction in units of matched change."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._faces = job, EditedFaces(job, job.settings["faces"])
-        self.originals = to_bytes(self._faces.originals)
-        self.masks = self._faces.masks[job.settings["region"]]
+        self._job = job
+        self._faces = list(faces_of(job, job.settings["faces"]))
+        self.originals = to_bytes(torch.cat([face.original for face in self._faces]))
+        masks = [face.masks[job.settings["region"]] for face in self._faces]
+        self.masks = torch.cat(masks).cpu().numpy()
 
     def edited(self, method: int, scale: float) -> NDArray[np.uint8]:
         """The method's edits [faces, R, R, 3] at `scale` times the step of matched MSE."""
         region = self._job.settings["region"]
         edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
         first = edits.query("region == @region and direction == 1 and target == 'mse'")
-        steps = first.set_index("face").loc[self._faces.seeds, "step"] * scale
-        direction = directions_of(self._job.inputs["subspace"][method], self._faces.w)[region][0]
-        return to_bytes(self._faces.edited(direction, range(len(steps)), steps.to_list()))
+        steps = first.set_index("face")["step"] * scale
+        direction = directions_of(self._job.inputs["subspace"][method])[region][0]
+        images = [face.edited(direction, steps[face.seed]) for face in self._faces]
+        return to_bytes(torch.cat(images))
 
 
 _KINDS: dict[str, Callable[[Job], Figure]] = {

@@ -1,61 +1,54 @@
 """Measure every edited face inside and outside its region, and its attributes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from torch import Tensor
 
-from faces import EditedFaces, directions_of, landmarks_of
+from edited import Face, directions_of, faces_of, perceptual_of
+from faces import landmarks_of
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
-from lowrankgan.metrics.landmarks import FaceLandmarks
 from lowrankgan.metrics.masked import inside_outside, masked_mse
-from lowrankgan.metrics.perceptual import Perceptual
-from lowrankgan.progress import progress
 
 
 def main(job: Job) -> None:
-    faces = EditedFaces(job)
-    files, device = job.input("perceptual") / "files", faces.w.device
-    trunks = {
-        "alex": Perceptual(files / "alexnet.ckpt", "alex", device),
-        "vgg": Perceptual(files / "vgg16.ckpt", "vgg", device),
-    }
-    directions = directions_of(job.input("subspace"), faces.w)
-    edits = pd.read_csv(job.input("edit") / "edits.csv").to_dict("records")
-    originals = [_Original(image[None], trunks, landmarks_of(job)) for image in faces.originals]
-    table = []
-    for row in progress(edits, "edited faces"):
-        face = faces.seeds.index(row["face"])
-        direction = directions[row["region"]][row["direction"] - 1]
-        image = faces.edited(direction, [face], [row["step"]])
-        table.append(row | originals[face].compare(image, faces.mask(row["region"], [face])))
+    measures, directions = _Measures(job), directions_of(job.input("subspace"))
+    edits = pd.read_csv(job.input("edit") / "edits.csv")
+    table: list[dict[Any, Any]] = []
+    for face in faces_of(job):
+        measures.begin(face)
+        for row in edits[edits["face"] == face.seed].to_dict("records"):
+            direction = directions[row["region"]][row["direction"] - 1]
+            edited = face.edited(direction, row["step"])
+            table.append(row | measures.compare(edited, face.masks[row["region"]]))
     pd.DataFrame(table).to_csv(job.output / "metrics.csv", index=False)
 
 
-class _Original:
-    """A face before its edits, seen once by every network."""
+class _Measures:
+    """Every measure; what they need of the original is computed once for a face."""
 
-    def __init__(
-        self, image: Tensor, trunks: Mapping[str, Perceptual], landmarks: FaceLandmarks
-    ) -> None:
-        self._image, self._trunks, self._landmarks = image, trunks, landmarks
-        self._features = {net: trunk.features(image) for net, trunk in trunks.items()}
-        self._points = landmarks(image)[0]
+    def __init__(self, job: Job) -> None:
+        self._trunks = {"alex": perceptual_of(job, "alex"), "vgg": perceptual_of(job, "vgg")}
+        self._landmarks = landmarks_of(job)
 
-    def compare(self, edited: Tensor, mask: Tensor) -> dict[str, Any]:
-        """Every measure of one edited face [1, 3, R, R] in [0, 1]; attributes as their change."""
-        mse = masked_mse(self._image, edited, mask)
-        values = {"mse_inside": float(mse[0]), "mse_outside": float(mse[1])}
+    def begin(self, face: Face) -> None:
+        self._original = face.original
+        self._features = {n: trunk.features(face.original) for n, trunk in self._trunks.items()}
+        self._points = self._landmarks(face.original)[0]
+
+    def compare(self, edited: Tensor, mask: Tensor) -> dict[str, float]:
+        """Measures of one edited face [1, 3, R, R] in [0, 1]; attributes as their change."""
+        inside, outside = masked_mse(self._original, edited, mask)
+        values = {"mse_inside": float(inside), "mse_outside": float(outside)}
         for net, trunk in self._trunks.items():
             distance = trunk.distance_map(self._features[net], trunk.features(edited))
             inside, outside = inside_outside(distance, mask)
             values |= {f"lpips_{net}_inside": float(inside), f"lpips_{net}_outside": float(outside)}
         # The composite form: what the change of the region alone amounts to in the whole picture.
-        composite = self._trunks["alex"].features(edited.where(mask[:, None], self._image))
-        distance = self._trunks["alex"].distance(self._features["alex"], composite)
-        values["lpips_alex_composite"] = float(distance)
+        alex = self._trunks["alex"]
+        composite = alex.features(edited.where(mask[:, None], self._original))
+        values["lpips_alex_composite"] = float(alex.distance(self._features["alex"], composite))
         points = self._landmarks(edited)[0]
         for name, score in ATTRIBUTES.items():
             values[name] = float(score(points)[0] - score(self._points)[0])

@@ -40,6 +40,7 @@ def _read(folder: Path, side: str, region: str) -> LowRank:
     ranks = pd.read_csv(folder / "ranks.csv").set_index(["side", "region"])["rank"].to_dict()
     return LowRank(
         spectrum=arrays[f"spectrum/{side}/{region}"],
+        eigenvalues=arrays[f"eigenvalues/{side}/{region}"],
         eigenvectors=arrays[f"eigenvectors/{side}/{region}"],
         rank=ranks[side, region],
     )

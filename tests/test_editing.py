@@ -1,8 +1,12 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 from lowrankgan.editing import ChangeMatcher, move
+
+Function = Callable[[float], float]
 
 
 def test_an_edit_moves_the_chosen_layers_only() -> None:
@@ -15,53 +19,52 @@ def test_an_edit_moves_the_chosen_layers_only() -> None:
         torch.testing.assert_close(moved[1, layer], ws[1, layer] - direction)
 
 
-class _Faces:
-    """Changes as known functions of the step; counts what is rendered."""
+class _Face:
+    """Changes as known functions of the step; remembers what was rendered."""
 
-    def __init__(self, mse, lpips=lambda face, step: step) -> None:
-        self.rendered: list[tuple[int, float]] = []
+    def __init__(self, mse: Function, lpips: Function = float) -> None:
+        self.rendered: list[float] = []
         self._functions = {"mse": mse, "lpips": lpips}
 
-    def __call__(self, faces, steps):
-        self.rendered += list(zip(faces.tolist(), steps.tolist(), strict=True))
-        return {
-            name: np.array([f(int(i), s) for i, s in zip(faces, steps, strict=True)])
-            for name, f in self._functions.items()
-        }
+    def __call__(self, step: float) -> dict[str, float]:
+        self.rendered.append(step)
+        return {name: float(function(step)) for name, function in self._functions.items()}
 
 
 @pytest.mark.parametrize("power", [0.7, 1.0, 2.0, 2.5])
 @pytest.mark.parametrize("scale", [1e-4, 0.003, 2.0])
-def test_steps_reach_the_target(power: float, scale: float) -> None:
-    faces = _Faces(lambda face, step: scale * (1 + face) * step**power)
-    match = ChangeMatcher(faces, 3, tolerance=0.01, max_step=1e6).match("mse", 0.05)
-    assert match.reached.all()
-    reached = scale * (1 + np.arange(3)) * match.steps**power
-    np.testing.assert_allclose(reached, 0.05, rtol=0.01)
+def test_the_step_reaches_the_target(power: float, scale: float) -> None:
+    face = _Face(lambda step: scale * step**power)
+    step, reached = ChangeMatcher(face, tolerance=0.01, max_step=1e6).match("mse", 0.05)
+    assert reached
+    assert abs(scale * step**power / 0.05 - 1) <= 0.01
 
 
 def test_a_saturating_change_is_found_by_few_renderings() -> None:
-    faces = _Faces(lambda face, step: 0.1 * step**2 / (1 + step**2))
-    match = ChangeMatcher(faces, 1, tolerance=0.02, max_step=50).match("mse", 0.06)
-    assert match.reached.all()
-    assert abs(match.steps[0] - 1.5**0.5) < 0.05
-    assert len(faces.rendered) <= 8
+    face = _Face(lambda step: 0.1 * step**2 / (1 + step**2))
+    step, reached = ChangeMatcher(face, tolerance=0.02, max_step=50).match("mse", 0.06)
+    assert reached
+    assert abs(step - 1.5**0.5) < 0.05
+    assert len(face.rendered) <= 8
 
 
 def test_a_direction_that_cannot_reach_has_failed_at_the_largest_step() -> None:
-    faces = _Faces(lambda face, step: 0.1 if face == 0 else 0.001 * np.tanh(step))
-    matcher = ChangeMatcher(faces, 2, tolerance=0.02, max_step=10)
-    match = matcher.match("mse", 0.05)
-    assert not match.reached.any()
-    assert match.steps[1] == 10
-    assert max(step for _, step in faces.rendered) <= 10
+    face = _Face(lambda step: 0.001 * np.tanh(step))
+    assert ChangeMatcher(face, tolerance=0.02, max_step=10).match("mse", 0.05) == (10, False)
+    assert max(face.rendered) == 10
+
+
+def test_a_change_that_jumps_over_the_target_is_not_reached() -> None:
+    face = _Face(lambda step: 0.01 if step < 3 else 0.1)
+    step, reached = ChangeMatcher(face, tolerance=0.02, max_step=10).match("mse", 0.05)
+    assert not reached
+    assert step < 3
 
 
 def test_a_second_measure_reuses_what_was_rendered() -> None:
-    faces = _Faces(lambda face, step: 0.01 * step**2, lambda face, step: 0.1 * step)
-    matcher = ChangeMatcher(faces, 2, tolerance=0.01, max_step=50)
+    face = _Face(lambda step: 0.01 * step**2, lambda step: 0.1 * step)
+    matcher = ChangeMatcher(face, tolerance=0.01, max_step=50)
     matcher.match("mse", 0.04)
-    before = len(faces.rendered)
-    again = matcher.match("lpips", 0.2)
-    assert again.reached.all()
-    assert len(faces.rendered) == before
+    before = len(face.rendered)
+    assert matcher.match("lpips", 0.2)[1]
+    assert len(face.rendered) == before

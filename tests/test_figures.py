@@ -221,7 +221,7 @@ def test_methods_keep_their_look_whatever_the_figure(curves: pd.DataFrame) -> No
 
 def test_measures_have_names() -> None:
     assert measure_label("lpips_vgg_outside") == "LPIPS (VGG) outside the region"
-    assert measure_label("composite_alex") == "composite LPIPS (AlexNet)"
+    assert measure_label("lpips_alex_composite") == "composite LPIPS (AlexNet)"
     assert measure_label("eye_opening") == "eye opening"
 
 

@@ -1,6 +1,5 @@
 """What is published under `results/<experiment>/`, and the command that makes the report."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ def publish_job(configuration: Configuration, plan: Plan) -> str:
 
 def report_command(snakefile: str, config: Mapping[str, Any]) -> list[str]:
     """Snakemake's report on what the rule `publish` wrote, to be followed by the report's path."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--nolock", "publish"]
+    command = ["python", "-m", "snakemake", "--snakefile", snakefile, "--nolock", "publish"]
     if config:
         command += ["--config", *(f"{key}={value}" for key, value in config.items())]
     return [*command, "--report"]

@@ -22,8 +22,11 @@ except LowRankGANError as error:
     raise WorkflowError(str(error))
 
 RESULTS = f"results/{configuration.name}"
-PYTHON = f"PYTHONPATH={shlex.quote(str(BASE))} {shlex.quote(sys.executable)}"
-RUN = f"{PYTHON} {{input.code[0]:q}} {{params.job:q}} 2>&1 | tee {{log}}"
+RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
+# The running interpreter, whatever PATH says. In the prefix, for a command that names it would
+# differ between `make run` and `snakemake`, and each would run everything again.
+SEARCH = shlex.quote(str(Path(sys.executable).parent))
+shell.prefix(f"export PATH={SEARCH}:$PATH PYTHONPATH={shlex.quote(str(BASE))}; ")
 
 
 wildcard_constraints:

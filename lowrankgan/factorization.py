@@ -18,9 +18,10 @@ _ROUNDING = 1e-10  # relative; a Gram matrix accumulated in float32 is off by fa
 
 # Of the pursuit, measured on generators' Gram matrices; they decide how fast, not what it finds.
 _FIRST_STEP = 0.5
-_STEP_SHRINKAGE = 1.2
-_RESIDUAL_RATIO = 0.02  # of primal to dual, above which the step shrinks
-_OVER_RELAXATION = 1.8
+_STEP_FACTOR = 1.2
+_RESIDUAL_RATIO = (0.01, 0.02)  # of primal to dual, which the step is adapted to keep
+_PATIENCE = 0.05  # share of the iterations so far in which the step is not adapted again
+_OVER_RELAXATION = 1.9
 _SPARE = 16  # eigenvectors that are followed beyond those that survive the shrinkage
 _REFRESH = 50  # iterations after which all of them are computed afresh
 
@@ -119,7 +120,7 @@ def principal_component_pursuit(
         gram: M [d, d] float64.
         lam: weight of S; see `scaled_lambda`.
         tolerance: on both residuals, see `Pursuit`; the relative duality gap ends near it.
-        max_iterations: a few hundred are enough for 1e-6 on Gram matrices of StyleGAN2.
+        max_iterations: a few hundred are enough for 1e-6 on those of StyleGAN2 generators.
 
     Raises:
         LowRankGANError: M is no Gram matrix, lam is not positive, or it did not converge.
@@ -170,13 +171,11 @@ def _pursue(
     x = S + step Y with step = 1 / mu. Clipping x gives step Y and the remainder S, so Y is a
     subgradient of lam ||S||_1 at all times, and x moves by M - L - S.
 
-    Large steps come near the optimum soon, small ones resolve L's small eigenvalues. If the step
-    shrinks on a schedule the iterates freeze before they are optimal; so it shrinks only while
-    the primal residual lags behind. That either comes to an end, and a constant step converges,
-    or it does not, and then the primal residual, bounded by the step, vanishes and the dual one,
-    by then the smaller, with it.
+    Large steps come near the optimum soon, small ones resolve L's small eigenvalues. A step that
+    shrinks on a schedule freezes the iterates before they are optimal, so it follows the
+    residuals, both ways. It does so ever more rarely: at a constant step the method converges.
     """
-    x, step = np.zeros_like(matrix), _FIRST_STEP
+    x, step, adapted = np.zeros_like(matrix), _FIRST_STEP, 0
     block: Array | None = None
     primal = dual = np.inf
     for iteration in range(1, max_iterations + 1):
@@ -195,14 +194,23 @@ def _pursue(
         if converged or iteration % _REFRESH == 0:
             block = None
         x += _OVER_RELAXATION * move
-        if primal > _RESIDUAL_RATIO * dual:
-            x -= (1 - 1 / _STEP_SHRINKAGE) * np.clip(x, -bound, bound)  # S and Y stay
-            step /= _STEP_SHRINKAGE
+        factor = _adaptation(primal, dual)
+        if factor != 1 and iteration - adapted >= _PATIENCE * iteration:
+            x += (factor - 1) * np.clip(x, -bound, bound)  # S and Y stay
+            step, adapted = factor * step, iteration
     raise LowRankGANError(
         f"principal component pursuit with lambda {lam:g} did not reach the tolerance "
         f"{tolerance:g} in {max_iterations} iterations (primal residual {primal:.1e}, dual "
         f"{dual:.1e}); raise max_iterations or the tolerance"
     )
+
+
+def _adaptation(primal: float, dual: float) -> float:
+    """What to multiply the step by: a smaller one favours the primal residual."""
+    low, high = _RESIDUAL_RATIO
+    if primal > high * dual:
+        return 1 / _STEP_FACTOR
+    return _STEP_FACTOR if primal < low * dual else 1.0
 
 
 def _shrink(

@@ -1,11 +1,10 @@
-"""Edits of W+ (paper, section 3.3) and the steps at which different directions are comparable."""
+"""Edits of W+ (paper, section 3) and the steps at which different directions are comparable."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
 
-_FIRST_STEP = 2.0
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
 _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
 _MAX_EVALUATIONS = 20
@@ -39,12 +38,18 @@ class ChangeMatcher:
         measure: step to the change by every measure; one call renders the face once.
         tolerance: relative error of the change that counts as reached.
         max_step: largest step that is tried.
+        first_step: where to begin; a neighbouring face's step saves renderings.
     """
 
     def __init__(
-        self, measure: Callable[[float], dict[str, float]], tolerance: float, max_step: float
+        self,
+        measure: Callable[[float], dict[str, float]],
+        tolerance: float,
+        max_step: float,
+        first_step: float = 1.0,
     ) -> None:
         self._measure, self._tolerance, self._max_step = measure, tolerance, max_step
+        self._first_step = min(first_step, max_step)
         self._seen: dict[float, dict[str, float]] = {}
 
     def match(self, name: str, target: float) -> tuple[float, bool]:
@@ -66,7 +71,7 @@ class ChangeMatcher:
         """The next step to render, or None when the search is settled."""
         points = sorted((step, max(found[name], 1e-12)) for step, found in self._seen.items())
         if not points:
-            return min(_FIRST_STEP, self._max_step)
+            return self._first_step
         if any(abs(change / target - 1) <= self._tolerance for _, change in points):
             return None
         crossing = next((i for i, (_, change) in enumerate(points) if change > target), len(points))

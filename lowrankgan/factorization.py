@@ -120,7 +120,7 @@ def principal_component_pursuit(
         gram: M [d, d] float64.
         lam: weight of S; see `scaled_lambda`.
         tolerance: on both residuals, see `Pursuit`; the relative duality gap ends near it.
-        max_iterations: a few hundred are enough for 1e-6 on those of StyleGAN2 generators.
+        max_iterations: a few hundred reach 1e-6 on Gram matrices of StyleGAN2 generators.
 
     Raises:
         LowRankGANError: M is no Gram matrix, lam is not positive, or it did not converge.

@@ -1,4 +1,4 @@
-"""Gram matrices of a region and of its complement, from one Jacobian (paper, equation 2)."""
+"""Gram matrices of a region and of its complement, from one Jacobian (paper, section 3)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Jacobian of the image with respect to the latent (paper, section 3.1), by forward mode.
+"""Jacobian of the image with respect to the latent (paper, section 3), by forward mode.
 
 A generator has d = 512 inputs and 196,608 outputs at 256 px in RGB, so the d columns of forward
 mode give the whole Jacobian where reverse mode takes a pass for every output. The generator is

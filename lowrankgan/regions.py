@@ -1,4 +1,4 @@
-"""Regions of interest as boolean masks (paper, section 3.1), at any resolution.
+"""Regions of interest as boolean masks (paper, section 3), at any resolution.
 
 Every region is defined once, independently of the grid: in fractions of the image, in pixels of
 a named grid, by a picture, by other regions, or by face landmarks of each image.

@@ -1,4 +1,4 @@
-"""Editing directions: attribute directions, null spaces and projections (paper, section 3.2).
+"""Editing directions: attribute directions, null spaces and projections (paper, section 3).
 
 Directions are rows, bases are columns. Whatever is returned has the sign that `orient` gives it.
 """
@@ -113,19 +113,6 @@ def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
         )
     _, vectors = scipy.linalg.eigh(basis.T @ gram @ basis, subset_by_index=(size - count, size - 1))
     return orient((basis @ vectors[:, ::-1]).T)
-
-
-def first_order_change(directions: Array, gram: Array) -> Array:
-    """Mean squared change of a region per unit step, to first order.
-
-    Args:
-        directions: [count, d] rows v.
-        gram: M [d, d] of the region.
-
-    Returns:
-        [count] values v^T M v.
-    """
-    return np.asarray(np.sum((directions @ gram) * directions, axis=1))
 
 
 def principal_angles(a: Array, b: Array) -> Array:

@@ -18,12 +18,15 @@ def main(job: Job) -> None:
         {"target": "published", "step": step, "reached": True}
         for step in job.settings["published_steps"]
     ]
+    first_steps: dict[tuple[str, int], float] = {}  # where the search ended on the last face
     table: list[dict[str, Any]] = []
     for number, face in enumerate(faces_of(job)):
         features = trunk.features(face.original)
         for region, rows in directions.items():
             for index, direction in enumerate(rows, start=1):
-                found = _matched(job, _Change(face, trunk, features, region, direction))
+                change = _Change(face, trunk, features, region, direction)
+                found = _matched(job, change, first_steps.get((region, index), 1.0))
+                first_steps[region, index] = found[0]["step"]
                 if number < job.settings["published_faces"]:
                     found += published
                 common = {"region": region, "direction": index, "face": face.seed}
@@ -49,11 +52,12 @@ class _Change:
         }
 
 
-def _matched(job: Job, change: _Change) -> list[dict[str, Any]]:
+def _matched(job: Job, change: _Change, first_step: float) -> list[dict[str, Any]]:
     """The step that reaches each target, or comes closest to it."""
-    matcher = ChangeMatcher(change, job.settings["tolerance"], job.settings["max_step"])
+    s = job.settings
+    matcher = ChangeMatcher(change, s["tolerance"], s["max_step"], first_step)
     rows = []
-    for target, value in job.settings["targets"].items():
+    for target, value in s["targets"].items():
         step, reached = matcher.match(target, value)
         rows.append({"target": target, "step": step, "reached": reached})
     return rows

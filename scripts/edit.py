@@ -1,5 +1,7 @@
 """Edit the test faces: the steps of matched change, found by search, and the published steps."""
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -10,6 +12,8 @@ from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Features, Perceptual
+
+Change = Callable[[float], dict[str, float]]
 
 
 def main(job: Job) -> None:
@@ -24,9 +28,9 @@ def main(job: Job) -> None:
         features = trunk.features(face.original)
         for region, rows in directions.items():
             for index, direction in enumerate(rows, start=1):
-                change = _Change(face, trunk, features, region, direction)
+                change = cache(_Change(face, trunk, features, region, direction))
                 found = _matched(job, change, first_steps.get((region, index), 1.0))
-                first_steps[region, index] = found[0]["step"]
+                first_steps[region, index] = abs(found[0]["step"])
                 if number < job.settings["published_faces"]:
                     found += published
                 common = {"region": region, "direction": index, "face": face.seed}
@@ -52,14 +56,21 @@ class _Change:
         }
 
 
-def _matched(job: Job, change: _Change, first_step: float) -> list[dict[str, Any]]:
-    """The step that reaches each target, or comes closest to it."""
+def _matched(job: Job, change: Change, first_step: float) -> list[dict[str, Any]]:
+    """The signed step that reaches each target, or comes closest to it.
+
+    A mouth that is shut cannot be shut: of the two signs, the one is taken in which the direction
+    changes the region more.
+    """
     s = job.settings
-    matcher = ChangeMatcher(change, s["tolerance"], s["max_step"], first_step)
+    sign = 1.0 if change(first_step)["mse"] >= change(-first_step)["mse"] else -1.0
+    matcher = ChangeMatcher(
+        lambda step: change(sign * step), s["tolerance"], s["max_step"], first_step
+    )
     rows = []
     for target, value in s["targets"].items():
         step, reached = matcher.match(target, value)
-        rows.append({"target": target, "step": step, "reached": reached})
+        rows.append({"target": target, "step": sign * step, "reached": reached})
     return rows
 
 

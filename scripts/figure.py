@@ -80,7 +80,8 @@ def _strips(job: Job) -> Figure:
     editor = _Editor(job)
     method = job.settings["labels"].index(job.settings["method"])
     steps, region = job.settings["steps"], job.settings["region"]
-    images = np.stack([editor.edited(method, step) for step in steps], axis=1)
+    matched = editor.matched_steps(method).abs()  # so that a column has one sign for all faces
+    images = np.stack([editor.edited(method, matched * step) for step in steps], axis=1)
     labels = [f"{step:+.2g} α" if step else "original" for step in steps]
     title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
     return edit_strips(images, labels, editor.masks, title)
@@ -88,14 +89,17 @@ def _strips(job: Job) -> Figure:
 
 def _differences(job: Job) -> Figure:
     editor, region = _Editor(job), job.settings["region"]
-    edited = {name: editor.edited(i, 1.0) for i, name in enumerate(job.settings["labels"])}
+    edited = {
+        name: editor.edited(index, editor.matched_steps(index))
+        for index, name in enumerate(job.settings["labels"])
+    }
     title = f"{region.replace('_', ' ')}: equal change inside the region"
     colour_map = job.settings["colour_map"]
     return difference_maps(editor.originals, edited, editor.masks, colour_map, title)
 
 
 class _Editor:
-    """The first test faces, edited by each method's first direction in units of matched change."""
+    """The first test faces, edited by the first direction of each method."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -104,13 +108,19 @@ class _Editor:
         masks = [face.masks[job.settings["region"]] for face in self._faces]
         self.masks = torch.cat(masks).cpu().numpy()
 
-    def edited(self, method: int, scale: float) -> NDArray[np.uint8]:
-        """The method's edits [faces, R, R, 3] at `scale` times the step of matched MSE."""
+    def matched_steps(self, method: int) -> "pd.Series[float]":
+        """By face, the signed step at which the method reaches the MSE target."""
         region = self._job.settings["region"]
         edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
-        first = edits.query("region == @region and direction == 1 and target == 'mse'")
-        steps = first.set_index("face")["step"] * scale
-        direction = directions_of(self._job.inputs["subspace"][method])[region][0]
+        chosen = (
+            (edits["region"] == region) & (edits["target"] == "mse") & (edits["direction"] == 1)
+        )
+        return edits[chosen].set_index("face")["step"]
+
+    def edited(self, method: int, steps: "pd.Series[float]") -> NDArray[np.uint8]:
+        """The method's edits [faces, R, R, 3] with a step for each face."""
+        folder = self._job.inputs["subspace"][method]
+        direction = directions_of(folder)[self._job.settings["region"]][0]
         images = [face.edited(direction, steps[face.seed]) for face in self._faces]
         return to_bytes(torch.cat(images))
 

@@ -21,13 +21,14 @@ def main(job: Job) -> None:
         for (source, method), folder in labelled
     )
     matched = metrics[metrics["target"] != "published"]
+    averaged = matched[matched["source"] == "average"]
     attributes = summarize(matched, list(ATTRIBUTES), **resampling)
     attributes["per_outside_change"] = _per_outside_change(attributes, matched)
     generalize = job.input("generalize")
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
         "comparison": (
-            compare(matched, _BASELINE, _OUTSIDE, **resampling),
+            _comparison(compare(averaged, _BASELINE, _OUTSIDE, **resampling)),
             "Change outside the region over that of the unprojected direction, at equal change "
             "inside (paired over the faces on which both reach it; below 1 is better).",
         ),
@@ -56,6 +57,12 @@ def main(job: Job) -> None:
     }
     for name, (table, caption) in tables.items():
         write_table(table, job.output / name, caption, digits=4)
+
+
+def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
+    """Only what is measured by the measure that was matched: MSE at equal MSE, LPIPS at LPIPS."""
+    same = [row.measure.startswith(row.target) for row in compared.itertuples()]
+    return compared[same].drop(columns="source")
 
 
 def _per_outside_change(attributes: pd.DataFrame, matched: pd.DataFrame) -> pd.Series:

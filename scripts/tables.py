@@ -61,7 +61,8 @@ def main(job: Job) -> None:
 
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
     """Only what is measured by the measure that was matched: MSE at equal MSE, LPIPS at LPIPS."""
-    same = [row.measure.startswith(row.target) for row in compared.itertuples()]
+    pairs = zip(compared["measure"].astype(str), compared["target"].astype(str), strict=True)
+    same = [measure.startswith(target) for measure, target in pairs]
     return compared[same].drop(columns="source")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
@@ -14,17 +15,18 @@ def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) ->
     """Move the w of some layers: w + alpha p.
 
     Args:
-        ws: [N, L, w_dim] W+ latents.
-        direction: [w_dim] unit vector p.
+        ws: [N, L, D] W+ latents.
+        direction: [w_dim] unit vector p; components that are carried along stay.
         steps: [N] step alpha of each.
         layers: slots that move.
 
     Returns:
-        [N, L, w_dim], a new tensor.
+        [N, L, D], a new tensor.
     """
     offset = ws.new_zeros(ws.shape[1], 1)
     offset[list(layers)] = 1.0
-    return ws + steps[:, None, None] * offset * direction
+    carried = ws.shape[-1] - len(direction)
+    return ws + steps[:, None, None] * offset * F.pad(direction, (0, carried))
 
 
 class ChangeMatcher:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import psutil
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import jvp, linearize, vmap
 
@@ -27,40 +28,41 @@ _MEMORY_SHARE = 0.5
 
 def jacobian(
     generator: Generator,
-    w: Tensor,
+    ws: Tensor,
     layers: Sequence[int],
     resolution: int,
     chunk: int | None = None,
-    label: Tensor | None = None,
 ) -> Tensor:
     """Differentiate the area-averaged RGB image with respect to the w of some layers.
 
     Args:
         generator: written functionally, see `Generator`.
-        w: [w_dim] latent, tiled to all layers.
-        layers: slots of W+ that move together; those that an edit will move.
+        ws: [L, D] W+ latent at which to differentiate.
+        layers: slots that move together; those that an edit will move.
         resolution: side of the analysis grid that the image is averaged to.
         chunk: tangents that are propagated together; None adapts it to the free memory. Either
             way it is halved when memory runs out.
-        label: [1] class label of a conditional generator.
 
     Returns:
         J transposed, [w_dim, 3, resolution, resolution] in the generator's dtype on the CPU:
-        entry j is the derivative of the image (nominally in [-1, 1]) by component j of w.
+        entry j is the derivative of the image (nominally in [-1, 1]) by component j of an offset
+        that is added to the w of every chosen layer.
 
     Raises:
         LowRankGANError: memory is too small for a single tangent, or a value is not finite.
     """
-    moves = torch.zeros(generator.num_layers, 1, dtype=torch.bool, device=w.device)
-    moves[list(layers)] = True
+    moved = set(layers)
 
-    def image(v: Tensor) -> Tensor:
-        return generator.render(torch.where(moves, v, w)[None], resolution, label)[0]
+    def image(offset: Tensor) -> Tensor:
+        offset = F.pad(offset, (0, generator.carried_dim))
+        slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
+        return generator.forward_averaged(slots, resolution)[0]
 
     with torch.no_grad():
-        derivative = _linearize(image, w)
-        columns = torch.empty(len(w), 3, resolution, resolution, dtype=w.dtype)
-        found = progress(_columns(derivative, w, chunk), "Jacobian columns", len(w))
+        origin = ws.new_zeros(generator.w_dim)
+        derivative = _linearize(image, origin)
+        columns = torch.empty(len(origin), 3, resolution, resolution, dtype=ws.dtype)
+        found = progress(_columns(derivative, origin, chunk), "Jacobian columns", len(origin))
         for index, column in enumerate(found):
             columns[index] = column.cpu()
     if not torch.isfinite(columns).all():

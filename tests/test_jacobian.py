@@ -1,5 +1,6 @@
 import copy
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def _differences(generator: Generator, w: Tensor, layers: list[int], resolution:
 def test_mobilestylegan_jacobian_equals_differences(layers: list[int]) -> None:
     generator = small_mobilestylegan()
     w = torch.randn(8, dtype=torch.float64)
-    found = jacobian(generator, w, layers, 16)
+    found = jacobian(generator, generator.broadcast(w[None])[0], layers, 16)
     expected = _differences(generator, w, layers, 16)
     assert (found - expected).norm() < 1e-6 * expected.norm()
 
@@ -39,7 +40,7 @@ def test_mobilestylegan_jacobian_equals_differences(layers: list[int]) -> None:
 def test_dcgan_jacobian_equals_differences(dcgan: Generator) -> None:
     generator = copy.deepcopy(dcgan).double()
     w = torch.randn(100, dtype=torch.float64)
-    found = jacobian(generator, w, [0], 32)
+    found = jacobian(generator, generator.broadcast(w[None])[0], [0], 32)
     expected = _differences(generator, w, [0], 32)
     assert (found - expected).norm() < 1e-6 * expected.norm()
 
@@ -47,7 +48,9 @@ def test_dcgan_jacobian_equals_differences(dcgan: Generator) -> None:
 def test_chunks_agree() -> None:
     generator = small_mobilestylegan()
     w = torch.randn(8, dtype=torch.float64)
-    one, all_ = (jacobian(generator, w, range(8), 16, chunk=c) for c in (1, 8))
+    one, all_ = (
+        jacobian(generator, generator.broadcast(w[None])[0], range(8), 16, chunk=c) for c in (1, 8)
+    )
     torch.testing.assert_close(one, all_)
 
 
@@ -76,15 +79,16 @@ class _InPlace(Generator):
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         return z
 
-    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
-        x = ws[:, 0].sin().repeat(1, 48).reshape(-1, 3, 8, 8)
-        x[:, :, :4] = x[:, :, 4:].square() * ws[:, 0, :1, None, None]
+    def forward(self, slots: Sequence[Tensor]) -> Tensor:
+        (w,) = slots
+        x = w.sin().repeat(1, 48).reshape(-1, 3, 8, 8)
+        x[:, :, :4] = x[:, :, 4:].square() * w[:, :1, None, None]
         return x
 
 
 def test_a_generator_that_writes_in_place_is_still_differentiated() -> None:
     generator, w = _InPlace(), torch.randn(4, dtype=torch.float64)
-    found = jacobian(generator, w, [0], 8)
+    found = jacobian(generator, generator.broadcast(w[None])[0], [0], 8)
     expected = _differences(generator, w, [0], 8)
     assert (found - expected).norm() < 1e-6 * expected.norm()
 
@@ -93,7 +97,7 @@ def test_out_of_memory_halves_the_chunk(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     generator, w = small_mobilestylegan(), torch.randn(8, dtype=torch.float64)
-    expected = jacobian(generator, w, range(8), 16, chunk=8)
+    expected = jacobian(generator, generator.broadcast(w[None])[0], range(8), 16, chunk=8)
 
     def vmap(function, *args):
         def call(tangents: Tensor) -> Tensor:
@@ -105,7 +109,7 @@ def test_out_of_memory_halves_the_chunk(
 
     monkeypatch.setattr(module, "vmap", vmap)
     with caplog.at_level(logging.WARNING):
-        found = jacobian(generator, w, range(8), 16, chunk=8)
+        found = jacobian(generator, generator.broadcast(w[None])[0], range(8), 16, chunk=8)
     torch.testing.assert_close(found, expected)
     assert "going on with 2 tangents" in caplog.text
 
@@ -119,14 +123,16 @@ def test_memory_for_not_even_one_tangent_is_one_clear_line(monkeypatch: pytest.M
 
     monkeypatch.setattr(module, "vmap", vmap)
     with pytest.raises(LowRankGANError, match="memory is too small for one tangent"):
-        jacobian(small_mobilestylegan(), torch.randn(8, dtype=torch.float64), range(8), 16, chunk=4)
+        jacobian(
+            small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64), range(8), 16, chunk=4
+        )
 
 
 def test_values_that_are_not_finite_are_refused() -> None:
     generator = small_mobilestylegan()
     generator.to_rgb.weight[0] = float("nan")
     with pytest.raises(LowRankGANError, match="not finite"):
-        jacobian(generator, torch.randn(8, dtype=torch.float64), range(8), 16)
+        jacobian(generator, torch.randn(8, 8, dtype=torch.float64), range(8), 16)
 
 
 def _masks() -> dict[str, np.ndarray]:
@@ -149,7 +155,7 @@ def test_gram_matrix_predicts_the_change_of_the_image() -> None:
     generator, w = small_mobilestylegan(), torch.randn(8, dtype=torch.float64)
     mask = np.zeros((16, 16), dtype=bool)
     mask[4:9, 3:12] = True
-    columns = jacobian(generator, w, range(8), 16)
+    columns = jacobian(generator, generator.broadcast(w[None])[0], range(8), 16)
     inside, _ = gram_matrices(columns, {"box": mask})["box"]
     direction = torch.randn(8, dtype=torch.float64)
     step = 1e-5

@@ -1,6 +1,7 @@
 """What an editor of images needs of a generator; every architecture implements this interface."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,13 @@ class Generator(nn.Module, ABC):
     mapping network (BigGAN at a fixed class, DCGAN). Every layer that reads the latent has a slot
     of its own: W+ holds one w for each, and "layers" always means indices of these slots.
 
+    A row of w has w_dim components that edits move, then `carried_dim` that they never do, such
+    as BigGAN's class embedding: D = w_dim + carried_dim in all.
+
     Attributes:
         z_dim: size of z.
-        w_dim: size d of w.
+        w_dim: number d of components of w that are edited.
+        carried_dim: number of further components that synthesis needs.
         num_layers: number L of slots of W+.
         layer_resolutions: per slot, the side in pixels of the feature map it modulates.
         num_classes: number of class labels, 0 for an unconditional generator.
@@ -27,6 +32,7 @@ class Generator(nn.Module, ABC):
 
     z_dim: int
     w_dim: int
+    carried_dim: int = 0
     layer_resolutions: tuple[int, ...]
     num_classes: int = 0
     resolution: int
@@ -46,28 +52,43 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map z [N, z_dim], with class labels [N] int64 if conditional, to w [N, w_dim]."""
+        """Map z [N, z_dim], with class labels [N] int64 if conditional, to w [N, D]."""
 
     @abstractmethod
-    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
-        """Render W+ latents [N, num_layers, w_dim] as RGB images [N, 3, H, W].
+    def forward(self, slots: Sequence[Tensor]) -> Tensor:
+        """Render one w [N, D] for each of the L slots as RGB images [N, 3, H, W].
 
-        Values are nominally in [-1, 1] and not clamped, so that the Jacobian exists everywhere.
+        Slots are apart, not stacked, so that forward mode leaves out what comes before the first
+        slot that has a tangent.
         """
 
-    def render(self, ws: Tensor, resolution: int, label: Tensor | None = None) -> Tensor:
-        """`synthesis`, area-averaged to [N, 3, resolution, resolution].
+    def forward_averaged(self, slots: Sequence[Tensor], resolution: int) -> Tensor:
+        """`forward`, area-averaged to [N, 3, resolution, resolution].
 
         An architecture may compute the same values without rendering every pixel first.
         """
-        return area_average(self.synthesis(ws, label), resolution)
+        return area_average(self(slots), resolution)
+
+    def synthesis(self, ws: Tensor) -> Tensor:
+        """Render W+ latents [N, L, D] as RGB images [N, 3, H, W].
+
+        Values are nominally in [-1, 1] and not clamped, so that the Jacobian exists everywhere.
+        """
+        images: Tensor = self(ws.unbind(1))
+        return images
+
+    def render(self, ws: Tensor, resolution: int) -> Tensor:
+        """`synthesis`, area-averaged to [N, 3, resolution, resolution]."""
+        return self.forward_averaged(ws.unbind(1), resolution)
 
     def truncate(self, w: Tensor, psi: float) -> Tensor:
-        """Truncation trick: w [..., w_dim] moved towards the mean; psi 1 changes nothing."""
-        return self.w_mean + psi * (w - self.w_mean)
+        """Truncation trick: w [..., D] moved towards the mean; psi 1 changes nothing."""
+        return torch.cat(
+            [self.w_mean.lerp(w[..., : self.w_dim], psi), w[..., self.w_dim :]], dim=-1
+        )
 
     def broadcast(self, w: Tensor) -> Tensor:
-        """W [N, w_dim] as W+ [N, num_layers, w_dim], the same w in every slot."""
+        """W [N, D] as W+ [N, L, D], the same w in every slot."""
         return w.unsqueeze(1).expand(-1, self.num_layers, -1)
 
 

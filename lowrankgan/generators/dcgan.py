@@ -1,6 +1,6 @@
 """DCGAN (Radford et al., arXiv 1511.06434), in the layout of gan-face-generate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -40,8 +40,8 @@ class DCGAN(Generator):
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         return z
 
-    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
-        x = F.conv_transpose2d(ws[:, 0, :, None, None], self.weights[0], self.biases[0])
+    def forward(self, slots: Sequence[Tensor]) -> Tensor:
+        x = F.conv_transpose2d(slots[0][:, :, None, None], self.weights[0], self.biases[0])
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             x = F.conv_transpose2d(F.relu(x), weight, bias, stride=2, padding=1)
         return torch.tanh(x)

@@ -14,13 +14,29 @@ from torch import Tensor
 from torch.autograd import Function
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None, groups: int = 1) -> Tensor:
-    """Same-size convolution of x [N, C, H, W] with a constant weight [O, C / groups, k, k].
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    groups: int = 1,
+    padding: int | None = None,
+) -> Tensor:
+    """Convolution of x [N, C, H, W] with a constant weight [O, C / groups, k, k].
+
+    Differentiable in x alone. Without `padding` the size is kept (k odd).
+    """
+    padding = weight.shape[-1] // 2 if padding is None else padding
+    y: Tensor = _Convolve.apply(x, weight.detach(), groups, padding)  # type: ignore[no-untyped-call]
+    return y if bias is None else y + bias[:, None, None]
+
+
+def convolve_transposed(x: Tensor, weight: Tensor, stride: int = 2, padding: int = 0) -> Tensor:
+    """Transposed convolution of x [N, C, H, W] with a constant weight [C, O, k, k].
 
     Differentiable in x alone.
     """
-    y: Tensor = _Convolve.apply(x, weight.detach(), groups)  # type: ignore[no-untyped-call]
-    return y if bias is None else y + bias[:, None, None]
+    y: Tensor = _ConvolveTransposed.apply(x, weight.detach(), stride, padding)  # type: ignore[no-untyped-call]
+    return y
 
 
 def modulate(x: Tensor, style: Tensor) -> Tensor:
@@ -33,27 +49,50 @@ class _Convolve(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, groups: int) -> Tensor:
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
+    def forward(x: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:
+        return F.conv2d(x, weight, padding=padding, groups=groups)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
-        x, weight, ctx.groups = inputs
-        ctx.shape = x.shape
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: Tensor) -> None:
+        _, weight, ctx.groups, ctx.padding = inputs
         ctx.save_for_forward(weight)
         ctx.save_for_backward(weight)
 
     @staticmethod
-    def jvp(ctx: Any, x: Tensor, weight: None, groups: None) -> Tensor:
-        (constant,) = ctx.saved_tensors
-        return convolve(x, constant, groups=ctx.groups)
+    def jvp(ctx: Any, x: Tensor, *constants: None) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        return convolve(x, weight, groups=ctx.groups, padding=ctx.padding)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (weight,) = ctx.saved_tensors
-        padding = weight.shape[-1] // 2
-        x = F.conv_transpose2d(gradient, weight, padding=padding, groups=ctx.groups)
-        return x, None, None
+        x = F.conv_transpose2d(gradient, weight, padding=ctx.padding, groups=ctx.groups)
+        return x, None, None, None
+
+
+class _ConvolveTransposed(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+        return F.conv_transpose2d(x, weight, stride=stride, padding=padding)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: Tensor) -> None:
+        _, weight, ctx.stride, ctx.padding = inputs
+        ctx.save_for_forward(weight)
+        ctx.save_for_backward(weight)
+
+    @staticmethod
+    def jvp(ctx: Any, x: Tensor, *constants: None) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        return convolve_transposed(x, weight, ctx.stride, ctx.padding)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (weight,) = ctx.saved_tensors
+        x = F.conv2d(gradient, weight, stride=ctx.stride, padding=ctx.padding)
+        return x, None, None, None
 
 
 class _Modulate(Function):

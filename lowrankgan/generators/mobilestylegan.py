@@ -1,6 +1,6 @@
 """MobileStyleGAN (Belousov, arXiv 2104.04767): StyleGAN2 distilled into the wavelet domain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -82,22 +82,22 @@ class MobileStyleGAN(Generator):
             w = F.leaky_relu(layer(w), _LEAK) * 2**0.5
         return w
 
-    def synthesis(self, ws: Tensor, label: Tensor | None = None) -> Tensor:
-        return inverse_haar(self.to_rgb(self._features(ws), ws[:, -1]))
+    def forward(self, slots: Sequence[Tensor]) -> Tensor:
+        return inverse_haar(self.to_rgb(self._features(slots), slots[-1]))
 
-    def render(self, ws: Tensor, resolution: int, label: Tensor | None = None) -> Tensor:
+    def forward_averaged(self, slots: Sequence[Tensor], resolution: int) -> Tensor:
         # The mean over a 2 x 2 block is half the approximation band, and averaging commutes with
         # the pointwise output layer: average its input, skip the details and the transform.
         blocks, remainder = divmod(self.resolution // 2, resolution)
         if remainder or not blocks:
-            return super().render(ws, resolution, label)
-        features = F.avg_pool2d(self._features(ws), blocks)
-        return self.to_rgb(features, ws[:, -1], bands=1) * 0.5
+            return super().forward_averaged(slots, resolution)
+        features = F.avg_pool2d(self._features(slots), blocks)
+        return self.to_rgb(features, slots[-1], bands=1) * 0.5
 
-    def _features(self, ws: Tensor) -> Tensor:
-        x = self.conv1(self.const, ws[:, 0])
+    def _features(self, slots: Sequence[Tensor]) -> Tensor:
+        x = self.conv1(self.const, slots[0])
         for index, block in enumerate(self.blocks):
-            x = block(x, ws[:, 1 + 3 * index : 4 + 3 * index])
+            x = block(x, slots[1 + 3 * index : 4 + 3 * index])
         return x
 
 
@@ -155,9 +155,9 @@ class _Block(nn.Module):
         self.conv1 = _Convolution(w_dim, outputs, inputs // 4, size)
         self.conv2 = _Convolution(w_dim, outputs, outputs, size)
 
-    def forward(self, x: Tensor, ws: Tensor) -> Tensor:
-        x = inverse_haar(self.up.modulate(x, ws[:, 0]))
-        return self.conv2(self.conv1(x, ws[:, 1]), ws[:, 2])
+    def forward(self, x: Tensor, slots: Sequence[Tensor]) -> Tensor:
+        x = inverse_haar(self.up.modulate(x, slots[0]))
+        return self.conv2(self.conv1(x, slots[1]), slots[2])
 
 
 class _ToRGB(_Modulated):

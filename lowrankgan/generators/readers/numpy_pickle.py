@@ -27,6 +27,7 @@ _MAX_BYTES = 1 << 28
 _MAX_OPCODES = 1 << 16
 _MAX_DEPTH = 16
 _MAX_DIMENSIONS = 8
+_MAX_LINE = 256
 _DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"}
 
 
@@ -125,6 +126,10 @@ class _Machine:
                 raise ValueError(f"opcode {code!r}" if code else "the file is truncated")
             if opcode.name == "STOP":
                 return self.stack.pop()
+            if opcode.name == "GLOBAL":  # pickletools would interpret escapes, and warn of them
+                lines = [file.readline(_MAX_LINE).rstrip(b"\n").decode() for _ in range(2)]
+                self.stack.append(_find(*lines))
+                continue
             self._step(opcode.name, opcode.arg.reader(file) if opcode.arg else None)
         raise ValueError(f"more than {_MAX_OPCODES} opcodes")
 
@@ -148,16 +153,14 @@ class _Machine:
                 self.memo[len(self.memo)] = self.stack[-1]
             case "BINGET" | "LONG_BINGET":
                 self._get(argument)
-            case "GLOBAL" | "STACK_GLOBAL" | "REDUCE" | "BUILD" | "SETITEM" | "SETITEMS":
-                self._compose(name, argument)
+            case "STACK_GLOBAL" | "REDUCE" | "BUILD" | "SETITEM" | "SETITEMS":
+                self._compose(name)
             case _:  # a number, a string or bytes
                 self.stack.append(bytes(argument) if name == "BYTEARRAY8" else argument)
 
-    def _compose(self, name: str, argument: Any) -> None:
+    def _compose(self, name: str) -> None:
         """Opcodes that build something out of what lies on the stack."""
         match name:
-            case "GLOBAL":
-                self.stack.append(_find(*argument.split(" ", 1)))
             case "STACK_GLOBAL":
                 attribute, module = self.stack.pop(), self.stack.pop()
                 self.stack.append(_find(module, attribute))

@@ -6,21 +6,46 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 
 
-def sample_latents(generator: Generator, seeds: Sequence[int], psi: float) -> tuple[Tensor, Tensor]:
-    """Sample z from a standard normal distribution and map it to truncated w.
+def sample_latents(
+    generator: Generator,
+    seeds: Sequence[int],
+    psi: float,
+    cutoff: int | None = None,
+    label: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Sample z from a standard normal distribution and map it to truncated W+.
 
     Args:
-        generator: unconditional generator.
+        generator: any generator.
         seeds: one non-negative seed per face, drawn as NVlabs' tools draw them.
         psi: truncation; 1 is none.
+        cutoff: number of leading slots that are truncated; None truncates all.
+        label: class of a conditional generator.
 
     Returns:
-        z [N, z_dim] and w [N, w_dim], of the generator's dtype and device.
+        z [N, z_dim] and ws [N, L, D], of the generator's dtype and device.
+
+    Raises:
+        LowRankGANError: the label does not fit the generator.
     """
     drawn = np.stack([np.random.RandomState(seed).randn(generator.z_dim) for seed in seeds])
     z = torch.from_numpy(drawn).to(generator.device, generator.dtype)
     with torch.no_grad():
-        return z, generator.truncate(generator.mapping(z), psi)
+        w = generator.mapping(z, _labels(generator, label, len(seeds)))
+        ws, truncated = (generator.broadcast(v) for v in (w, generator.truncate(w, psi)))
+    cutoff = generator.num_layers if cutoff is None else cutoff
+    return z, torch.cat([truncated[:, :cutoff], ws[:, cutoff:]], dim=1)
+
+
+def _labels(generator: Generator, label: int | None, count: int) -> Tensor | None:
+    classes = generator.num_classes
+    if not classes and label is None:
+        return None
+    if label is None or not 0 <= label < classes:
+        expected = f"0 to {classes - 1}" if classes else "none, as the generator has no classes"
+        raise LowRankGANError(f"sample.label: {label}, expected {expected}")
+    return torch.full((count,), label, device=generator.device)

@@ -63,14 +63,29 @@ def verify(path: Path, sha256: str) -> None:
     Raises:
         LowRankGANError: the file is missing or its hash differs.
     """
-    if not path.is_file():
-        raise LowRankGANError(
-            f"{path}: weight file is missing, put it there or unset weights.archive"
-        )
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    found = hash_of(path)
     if found != sha256:
         raise LowRankGANError(f"{path}: expected SHA-256 {sha256}, got {found}; fetch it again")
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a weight file; of a folder, that of its files' names and hashes.
+
+    Raises:
+        LowRankGANError: the file is missing or cannot be read.
+    """
+    try:
+        if path.is_dir():
+            listed = [f"{p.name} {hash_of(p)}\n" for p in sorted(path.iterdir()) if p.is_file()]
+            return hashlib.sha256("".join(listed).encode()).hexdigest()
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise LowRankGANError(
+            f"{path}: weight file is missing, put it there or correct the path"
+        ) from error
+    except OSError as error:
+        raise LowRankGANError(f"{path}: weight file cannot be read ({error.strerror})") from error
 
 
 def extract(archive: Path, members: Mapping[str, str], folder: Path) -> None:

@@ -49,8 +49,8 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Face]:
     layers = layers_of(job, generator)
     latents, seeds = latents_of(job, generator)
     chosen = list(zip(latents, seeds, strict=True))[:count]
-    for w, seed in progress(chosen, "faces"):
-        ws = generator.broadcast(w[None])
+    for face, seed in progress(chosen, "faces"):
+        ws = face[None]
         with torch.no_grad():
             image = generator.render(ws, job.settings["resolution"])
         masks = {

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from job import Job
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators import load_generator
+from lowrankgan.generators.loading import load_generator
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.landmarks import FaceLandmarks
@@ -24,29 +24,26 @@ def device_of() -> torch.device:
 
 
 def generator_of(job: Job) -> Generator:
-    """Load the generator onto the GPU, if there is one, and check its configured sizes."""
-    settings = job.settings["generator"]
-    folder = job.input("generator") / "files"
-    generator = load_generator(settings["architecture"], folder, device_of())
-    for key in ("resolution", "w_dim", "num_layers"):
-        if getattr(generator, key) != settings[key]:
-            raise LowRankGANError(
-                f"generator.{key}: {settings[key]}, the weights in {folder} have "
-                f"{getattr(generator, key)}; correct the configuration"
-            )
-    return generator
+    """Load the generator onto the GPU, if there is one."""
+    return load_generator(job.input("generator") / "generator.safetensors", device_of())
 
 
 def layers_of(job: Job, generator: Generator) -> Sequence[int]:
     """The slots of W+ that are edited."""
     layers = job.settings["layers"]
-    return range(generator.num_layers) if layers == "all" else layers
+    if layers == "all":
+        return range(generator.num_layers)
+    if max(layers) >= generator.num_layers:
+        raise LowRankGANError(
+            f"layers: {max(layers)}, the generator has 0 to {generator.num_layers - 1}"
+        )
+    return layers
 
 
 def latents_of(job: Job, generator: Generator) -> tuple[Tensor, list[int]]:
-    """The sampled w [N, w_dim] on the generator's device, and the seed of each."""
+    """The sampled W+ [N, L, D] on the generator's device, and the seed of each."""
     latents = load_file(job.input("sample") / "latents.safetensors")
-    return latents["w"].to(generator.device), latents["seeds"].tolist()
+    return latents["ws"].to(generator.device), latents["seeds"].tolist()
 
 
 def masks_of(job: Job, images: Tensor) -> dict[str, NDArray[np.bool_]]:

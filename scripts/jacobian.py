@@ -13,11 +13,11 @@ from lowrankgan.jacobian import jacobian
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    w, _ = latents_of(job, generator)
+    ws, _ = latents_of(job, generator)
     with torch.no_grad():
-        image = generator.render(generator.broadcast(w), s["resolution"])
+        image = generator.render(ws, s["resolution"])
     masks = {name: mask[0] for name, mask in masks_of(job, image).items()}
-    columns = jacobian(generator, w[0], layers_of(job, generator), s["resolution"], s["chunk"])
+    columns = jacobian(generator, ws[0], layers_of(job, generator), s["resolution"], s["chunk"])
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity(columns)}
     for name, (inside, outside) in gram_matrices(columns, masks).items():
         arrays |= {

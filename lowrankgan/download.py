@@ -1,0 +1,113 @@
+"""Checkpoints from the addresses at which they were published."""
+
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.progress import progress
+from lowrankgan.weights import hash_of, verify
+
+_CHUNK_BYTES = 1 << 20
+_MAX_BYTES = 16 << 30
+_TIMEOUT_SECONDS = 30
+_KNOWN = "known_hashes.json"
+
+
+def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
+    """Fetch a file, or take the copy of the same name that was placed by hand.
+
+    Where no hash is pinned, that of the first copy is recorded in `by_hand/known_hashes.json`,
+    and every later one is checked against it.
+
+    Args:
+        url: address, https only, redirects too.
+        sha256: expected hash, None to trust the first copy.
+        target: where the file goes; its name is also that of a copy placed by hand.
+        by_hand: folder of copies placed by hand and of the record of hashes.
+
+    Raises:
+        LowRankGANError: the address cannot be reached, or the hash differs.
+    """
+    known = _read_known(by_hand / _KNOWN)
+    expected = sha256 or known.get(url)
+    copy = by_hand / target.name
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        if copy.exists():
+            shutil.copyfile(copy, temporary)
+        else:
+            _fetch(url, temporary, copy)
+        if expected:
+            verify(temporary, expected)
+        else:
+            by_hand.mkdir(exist_ok=True)
+            _write_known(by_hand / _KNOWN, known | {url: hash_of(temporary)})
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class _HttpsOnly(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if urlsplit(newurl).scheme != "https":
+            raise urllib.error.URLError(f"redirected to {newurl:.100}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _fetch(url: str, target: Path, copy: Path) -> None:
+    opener = urllib.request.build_opener(_HttpsOnly)
+    try:
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as file:
+            size = int(answer.headers.get("Content-Length") or 0)
+            written = 0
+            for chunk in progress(_chunks(answer), "MiB", size // _CHUNK_BYTES or None):
+                written += file.write(chunk)
+            if size and written != size:
+                raise urllib.error.URLError(f"{written} of {size} bytes came")
+    except (OSError, ValueError) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", error)
+        raise LowRankGANError(
+            f"{url}: cannot be fetched ({reason}); check the network, or place the file by hand "
+            f"as {copy}"
+        ) from error
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    total = 0
+    while chunk := stream.read(_CHUNK_BYTES):
+        total += len(chunk)
+        if total > _MAX_BYTES:
+            raise ValueError(f"more than {_MAX_BYTES} bytes")
+        yield chunk
+
+
+def _read_known(path: Path) -> dict[str, str]:
+    try:
+        known = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise LowRankGANError(f"{path}: cannot be read ({error}); correct or delete it") from error
+    if not isinstance(known, dict):
+        raise LowRankGANError(f"{path}: expected addresses with their SHA-256; delete it")
+    return known
+
+
+def _write_known(path: Path, known: dict[str, str]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,17 @@
+"""DCGAN training checkpoint of gan-face-generate: `netG_state_dict` beside an optimiser's state."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lowrankgan.generators.checkpoint import Checkpoint
+
+DEFAULTS: dict[str, Any] = {}
+
+
+def recognises(content: Any) -> bool:
+    return isinstance(content, Mapping) and isinstance(content.get("netG_state_dict"), Mapping)
+
+
+def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
+    """The state of its generator, as it is."""
+    return Checkpoint("dcgan", {}, content["netG_state_dict"], "DCGAN training checkpoint")

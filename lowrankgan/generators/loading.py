@@ -1,0 +1,58 @@
+"""From a checkpoint to its generator."""
+
+import inspect
+from pathlib import Path
+
+import torch
+
+from lowrankgan.allocator import keep_freed_memory
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.base import Generator
+from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
+from lowrankgan.generators.dcgan import DCGAN
+from lowrankgan.generators.mobilestylegan import MobileStyleGAN
+
+ARCHITECTURES: dict[str, type[Generator]] = {
+    "dcgan": DCGAN,
+    "mobilestylegan": MobileStyleGAN,
+}
+
+
+def build_generator(checkpoint: Checkpoint) -> Generator:
+    """Build the generator of a checkpoint.
+
+    Raises:
+        LowRankGANError: the architecture or a setting is unknown, or the weights do not fit it.
+    """
+    if checkpoint.architecture not in ARCHITECTURES:
+        raise LowRankGANError(
+            f"architecture {checkpoint.architecture!r} is unknown, "
+            f"expected one of {sorted(ARCHITECTURES)}"
+        )
+    architecture = ARCHITECTURES[checkpoint.architecture]
+    known = list(inspect.signature(architecture).parameters)[1:]
+    for name in checkpoint.settings:
+        if name not in known:
+            raise LowRankGANError(
+                f"generator.options.{name}: unknown to {checkpoint.architecture}, "
+                f"expected one of {known}"
+            )
+    return architecture(checkpoint.state, **checkpoint.settings)
+
+
+def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
+    """Load a generator from the safetensors file of a converted checkpoint.
+
+    On a CPU it also has the C library keep freed memory, without which large feature maps cost
+    several times the arithmetic.
+
+    Args:
+        path: what `lowrankgan convert` or `save_checkpoint` wrote.
+        device: where its weights go.
+
+    Raises:
+        LowRankGANError: the file is missing or broken.
+    """
+    if torch.device(device).type == "cpu":
+        keep_freed_memory()
+    return build_generator(load_checkpoint(path)).to(device)

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     convert = commands.add_parser("convert", help="export a checkpoint as safetensors")
     convert.set_defaults(command=_convert)
     for command in (inspect, convert):
-        command.add_argument("file", type=Path, help="a file, or the folder of a Hugging Face model")
+        command.add_argument("file", type=Path, help="a file, or a Hugging Face folder")
         command.add_argument(
             "--option",
             action="append",

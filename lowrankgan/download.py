@@ -3,13 +3,9 @@
 import json
 import os
 import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from http.client import HTTPMessage
 from pathlib import Path
-from typing import IO
-from urllib.parse import urlsplit
+
+import requests
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.progress import progress
@@ -55,46 +51,29 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if urlsplit(newurl).scheme != "https":
-            raise urllib.error.URLError(f"redirected to {newurl:.100}, which is not https")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
 def _fetch(url: str, target: Path, copy: Path) -> None:
-    opener = urllib.request.build_opener(_HttpsOnly)
-    try:
-        with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as file:
-            size = int(answer.headers.get("Content-Length") or 0)
-            written = 0
-            for chunk in progress(_chunks(answer), "MiB", size // _CHUNK_BYTES or None):
-                written += file.write(chunk)
-            if size and written != size:
-                raise urllib.error.URLError(f"{written} of {size} bytes came")
-    except (OSError, ValueError) as error:  # URLError is an OSError
-        reason = getattr(error, "reason", error)
-        raise LowRankGANError(
-            f"{url}: cannot be fetched ({reason}); check the network, or place the file by hand "
-            f"as {copy}"
-        ) from error
+    with requests.Session() as session:
+        del session.adapters["http://"]  # so that a redirect away from TLS is an error
+        try:
+            with session.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
+                answer.raise_for_status()
+                _write(answer, target)
+        except (OSError, ValueError) as error:  # all errors of requests are OSError
+            reason = str(error).splitlines()[0]
+            raise LowRankGANError(
+                f"{url}: cannot be fetched ({reason}); check the network, or place the file by "
+                f"hand as {copy}"
+            ) from error
 
 
-def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    total = 0
-    while chunk := stream.read(_CHUNK_BYTES):
-        total += len(chunk)
-        if total > _MAX_BYTES:
-            raise ValueError(f"more than {_MAX_BYTES} bytes")
-        yield chunk
+def _write(answer: requests.Response, target: Path) -> None:
+    size = int(answer.headers.get("Content-Length") or 0)
+    chunks = answer.iter_content(_CHUNK_BYTES)
+    with target.open("wb") as file:
+        for chunk in progress(chunks, "MiB", size // _CHUNK_BYTES or None):
+            file.write(chunk)
+            if file.tell() > _MAX_BYTES:
+                raise ValueError(f"more than {_MAX_BYTES} bytes came")
 
 
 def _read_known(path: Path) -> dict[str, str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from job import Job, run
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.checkpoint import Checkpoint, save_checkpoint
+from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.weights import verify
 

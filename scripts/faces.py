@@ -11,8 +11,8 @@ from torch import Tensor
 
 from job import Job
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.loading import load_generator
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.loading import load_generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.landmarks import FaceLandmarks
 from lowrankgan.regions import Mask, Points, build_region

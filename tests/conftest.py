@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.weights import extract, fetch_package
 from workflow.configuration import load_configuration

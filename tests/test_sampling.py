@@ -19,7 +19,9 @@ def test_a_face_depends_on_its_seed_alone(dcgan: Generator) -> None:
 def test_truncation_is_applied_to_w(mobilestylegan: Generator) -> None:
     z, ws = sample_latents(mobilestylegan, [5], 0.5, cutoff=3)
     w = mobilestylegan.mapping(z)
-    torch.testing.assert_close(ws[:, :3], mobilestylegan.broadcast((w + mobilestylegan.w_mean) / 2)[:, :3])
+    torch.testing.assert_close(
+        ws[:, :3], mobilestylegan.broadcast((w + mobilestylegan.w_mean) / 2)[:, :3]
+    )
     torch.testing.assert_close(ws[:, 3:], mobilestylegan.broadcast(w)[:, 3:], rtol=0, atol=0)
 
 

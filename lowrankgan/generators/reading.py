@@ -12,7 +12,6 @@ from lowrankgan.generators.formats import (
     dcgan,
     own,
 )
-from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
 
 FORMATS: tuple[ModuleType, ...] = (
@@ -37,6 +36,8 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
     if (path / "SynthesisNetwork.xml").is_file():
         state = read_mobilestylegan(path)
         return Checkpoint("mobilestylegan", options, state, "MobileStyleGAN as OpenVINO graphs")
+    from lowrankgan.generators.readers.content import read_content  # TEMPORARY
+
     content = read_content(path)
     try:
         known = _format_of(content)

@@ -9,6 +9,7 @@ DEFAULTS: dict[str, Any] = {}
 
 
 def recognises(content: Any) -> bool:
+    """Whether a content tree has this format."""
     return isinstance(content, Mapping) and isinstance(content.get("netG_state_dict"), Mapping)
 
 

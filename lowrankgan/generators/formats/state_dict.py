@@ -1,0 +1,27 @@
+"""Tensors of a state dict in a file that need not be what it seems."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
+
+
+def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
+    """The tensor of a key in float32 on the CPU, checked against a shape, where -1 is any size.
+
+    Raises:
+        LowRankGANError: the key is missing, or its value is not a tensor of that shape.
+    """
+    value = state.get(key)
+    if not isinstance(value, Tensor):
+        raise LowRankGANError(f"{key} is missing, expected a tensor; is the file complete?")
+    found = tuple(value.shape)
+    if len(found) != len(shape) or any(
+        want not in (-1, size) for want, size in zip(shape, found, strict=True)
+    ):
+        sizes = " x ".join("any" if size == -1 else str(size) for size in shape)
+        raise LowRankGANError(f"{key} has the shape {list(found)}, expected {sizes or 'a scalar'}")
+    return value.detach().to("cpu", torch.float32)

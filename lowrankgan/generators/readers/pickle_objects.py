@@ -1,0 +1,76 @@
+"""The classes, other than those of arrays, whose objects lie in checkpoints; all become data."""
+
+from typing import Any
+
+from lowrankgan.generators.readers.pickle_machine import (
+    AttributedDict,
+    Budget,
+    Standin,
+    Table,
+    Token,
+    pairs,
+)
+from lowrankgan.generators.readers.pickle_tree import Record
+
+# Source code that the official loaders execute; nothing here has a use for it.
+_SOURCE_KEYS = {"module_src", "build_module_src"}
+
+
+class _Object(Standin):
+    """An object that is created empty and is given its attributes once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: dict[str, Any] | None = None
+
+    def build(self, state: Any) -> None:
+        if self.state is not None:
+            raise ValueError(f"it sets the state of a {self.name} twice")
+        self.state = _attributes(state)
+
+    def final(self, budget: Budget) -> Record:
+        if self.state is None:
+            raise ValueError(f"it holds a {self.name} without a state")
+        return Record(self.name, self.state)
+
+
+def _attributes(state: Any) -> dict[str, Any]:
+    if not (isinstance(state, dict) and all(isinstance(key, str) for key in state)):
+        raise ValueError("it sets the state of an object to what is no dictionary of attributes")
+    return {key: value for key, value in state.items() if key not in _SOURCE_KEYS}
+
+
+def _persistent(arguments: tuple[Any, ...], budget: Budget) -> Record:
+    """`torch_utils.persistence._reconstruct_persistent_obj(meta)` of NVlabs' repositories."""
+    if len(arguments) != 1:
+        raise ValueError("it has a persistent object without its description")
+    return Record("persistent", _attributes(arguments[0]))
+
+
+def _ordered(arguments: tuple[Any, ...], budget: Budget) -> AttributedDict:
+    """`collections.OrderedDict`, from nothing or, in Python 2, from a list of pairs."""
+    match arguments:
+        case ():
+            return AttributedDict()
+        case (list(items),) if all(isinstance(item, list | tuple) for item in items):
+            return AttributedDict(pairs(items))
+    raise ValueError("it has an OrderedDict of something other than pairs")
+
+
+def _set(arguments: tuple[Any, ...], budget: Budget) -> list[Any]:
+    """`set`, up to protocol 3; a list, so that nothing is hashed."""
+    match arguments:
+        case (list(items),):
+            return list(items)
+    raise ValueError("it has a set of something other than items")
+
+
+OBJECTS: Table = {
+    ("collections", "OrderedDict"): Token(call=_ordered),
+    ("builtins", "set"): Token(call=_set),
+    ("__builtin__", "set"): Token(call=_set),
+    ("argparse", "Namespace"): Token(new=lambda: _Object("Namespace")),
+    ("dnnlib.util", "EasyDict"): Token(new=AttributedDict),
+    ("dnnlib.tflib.network", "Network"): Token(new=lambda: _Object("Network")),
+    ("torch_utils.persistence", "_reconstruct_persistent_obj"): Token(call=_persistent),
+}

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from lowrankgan.generators.base import Generator
-from lowrankgan.generators.readers.torch_zip import read_torch_zip
+from lowrankgan.generators.readers.content import read_content
 
 
 def test_images_equal_those_of_plain_modules(dcgan: Generator, dcgan_weights) -> None:
@@ -16,7 +16,7 @@ def test_images_equal_those_of_plain_modules(dcgan: Generator, dcgan_weights) ->
         layers.append(nn.ConvTranspose2d(inputs, outputs, 4, stride, padding, bias=False))
         layers += [nn.BatchNorm2d(outputs), nn.ReLU()] if outputs > 3 else [nn.Tanh()]
     plain = nn.Sequential(*layers).eval()
-    state = read_torch_zip(dcgan_weights / "weights.tar")["netG_state_dict"]
+    state = read_content(dcgan_weights / "weights.tar")["netG_state_dict"]
     plain.load_state_dict({key.removeprefix("main."): value for key, value in state.items()})
     z = torch.randn(3, 100, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():

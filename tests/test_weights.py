@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.loading import load_generator
-from lowrankgan.generators.readers.torch_zip import read_torch_zip
+from lowrankgan.generators.readers.content import read_content
 from lowrankgan.weights import extract, fetch_package, verify
 
 
@@ -89,7 +88,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path, dcgan_weights: P
         for name in good.namelist():
             bad.writestr(name, hostile if name.endswith("data.pkl") else good.read(name))
     with pytest.raises(LowRankGANError, match=r"weights\.tar: is damaged or holds more than"):
-        read_torch_zip(path)
+        read_content(path)
     assert not canary.exists()
 
 
@@ -97,4 +96,4 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path, dcgan_weights: P
 def test_a_truncated_checkpoint_is_refused(tmp_path: Path, dcgan_weights: Path, size: int) -> None:
     (tmp_path / "weights.tar").write_bytes((dcgan_weights / "weights.tar").read_bytes()[:size])
     with pytest.raises(LowRankGANError, match=r"weights\.tar: "):
-        load_generator("dcgan", tmp_path)
+        read_content(tmp_path / "weights.tar")

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.readers.numpy_pickle import NUMPY
-from lowrankgan.generators.readers.pickle_machine import Budget, Table, interpret
+from lowrankgan.generators.readers.pickle_machine import Budget, Table, interpret, pairs
 from lowrankgan.generators.readers.pickle_objects import OBJECTS
 from lowrankgan.generators.readers.pickle_tree import Record, grow
 from lowrankgan.generators.readers.torch_pickle import MAGIC_BYTES, TORCH, read_legacy, read_zip
@@ -110,7 +110,7 @@ def _read_file(path: Path) -> Any:
         budget = Budget(len(data))
         return grow(interpret(BytesIO(data), _TABLE, budget), budget)
     for start, what, advice in _MISTAKES:
-        if head.lstrip().startswith(start):
+        if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(start):
             raise LowRankGANError(f"{path}: is {what}, not a file of weights; {advice}")
     raise LowRankGANError(
         f"{path}: is no PyTorch file, pickle or safetensors, it starts with {head[:8]!r}; fetch it "
@@ -126,7 +126,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = pairs((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"it is no sound safetensors file ({str(error)[:80]!a})") from error
     return {"metadata": metadata, "state": state}

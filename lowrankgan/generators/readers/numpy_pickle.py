@@ -27,7 +27,7 @@ _DTYPES = {"b1", "f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8
 class _Dtype(Standin):
     code: str
 
-    def build(self, state: Any) -> None:
+    def build(self, state: Any, budget: Budget) -> None:
         match state:
             case (3, "<" | "|", None, None, None, -1, -1, 0):
                 return
@@ -40,12 +40,12 @@ class _Array(Standin):
 
     value: np.ndarray[Any, Any] | None = None
 
-    def build(self, state: Any) -> None:
+    def build(self, state: Any, budget: Budget) -> None:
         match state:
             case (1, shape, _Dtype(code), 0 | 1 as fortran, bytes() | str() as data) if (
                 self.value is None
             ):
-                self.value = _array(_raw(data), code, shape, fortran == 1)
+                self.value = _array(_raw(data, budget), code, shape, fortran == 1, budget)
             case _:
                 raise ValueError("it has an array in no known form")
 
@@ -55,21 +55,29 @@ class _Array(Standin):
         return self.value
 
 
-def _array(data: bytes, code: str, shape: Any, fortran: bool) -> np.ndarray[Any, Any]:
-    if not (isinstance(shape, tuple) and all(type(n) is int and 0 <= n < _MAX_SIDE for n in shape)):
+def _array(
+    data: bytes, code: str, shape: Any, fortran: bool, budget: Budget
+) -> np.ndarray[Any, Any]:
+    if not isinstance(shape, tuple) or len(shape) > _MAX_DIMENSIONS:
+        raise ValueError("it has an array whose shape is no tuple of sizes")
+    if not all(type(side) is int and 0 <= side < _MAX_SIDE for side in shape):
         raise ValueError("it has an array whose shape is no tuple of sizes")
     dtype = np.dtype(f"<{code}")
-    if len(shape) > _MAX_DIMENSIONS or math.prod(shape) * dtype.itemsize != len(data):
+    if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"it has an array of shape {shape} and type {code} in {len(data)} bytes")
-    # A bool other than 0 and 1 would be undefined behaviour.
-    flat = np.frombuffer(data, "u1") != 0 if code == "b1" else np.frombuffer(data, dtype)
-    flat.flags.writeable = False
-    return flat.reshape(shape, order="F" if fortran else "C")
+    if code == "b1":
+        budget.bytes.spend(len(data))
+        if not set(data) <= {0, 1}:
+            raise ValueError("it has a truth value other than 0 and 1")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _raw(data: bytes | str) -> bytes:
+def _raw(data: bytes | str, budget: Budget) -> bytes:
     """Bytes that Python 2 wrote are text of the same codes."""
-    return data.encode("latin1") if isinstance(data, str) else data
+    if isinstance(data, str):
+        budget.bytes.spend(len(data))
+        return data.encode("latin1")
+    return data
 
 
 def _dtype(arguments: tuple[Any, ...], budget: Budget) -> _Dtype:
@@ -89,14 +97,14 @@ def _reconstruct(arguments: tuple[Any, ...], budget: Budget) -> _Array:
 def _from_buffer(arguments: tuple[Any, ...], budget: Budget) -> _Array:
     match arguments:
         case (bytes(data), _Dtype(code), shape, "C" | "F" as order):
-            return _Array(_array(data, code, shape, order == "F"))
+            return _Array(_array(data, code, shape, order == "F", budget))
     raise ValueError("it has an array in no known form")
 
 
 def _scalar(arguments: tuple[Any, ...], budget: Budget) -> Any:
     match arguments:
         case (_Dtype(code), bytes() | str() as data):
-            return _array(_raw(data), code, (), False).item()
+            return _array(_raw(data, budget), code, (), False, budget).item()
     raise ValueError("it has a scalar in no known form")
 
 

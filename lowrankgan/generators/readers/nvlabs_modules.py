@@ -39,7 +39,8 @@ def _collect(
     state = module.state.get("state") if isinstance(module, Record) else None
     if not isinstance(state, dict):
         raise LowRankGANError(f"{label}: expected a pickled NVlabs module, found another object")
-    attributes[name] = {key: value for key, value in state.items() if key[:1] != "_"} | {
+    plain = {key: value for key, value in state.items() if str(key)[:1] != "_"}
+    attributes[name] = plain | {
         "class_name": module.state.get("class_name"),
         "init_args": state.get("_init_args", ()),
         "init_kwargs": state.get("_init_kwargs", {}),

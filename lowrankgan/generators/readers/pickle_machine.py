@@ -55,7 +55,11 @@ class Allowance:
 
 
 class Budget:
-    """What reading one file may cost, given the number of bytes that it holds (unpacked)."""
+    """What reading one file may cost, given the number of bytes that it holds (unpacked).
+
+    A pickle can use what it made once any number of times, so whatever takes longer or more
+    memory the larger a value is has to be paid for at each use.
+    """
 
     def __init__(self, size: int) -> None:
         self.opcodes = Allowance(1 << 20, "opcodes")
@@ -84,7 +88,7 @@ Persistent: TypeAlias = Callable[[Any], Any]
 class Standin:
     """Base of what stands for an object until the pickle has ended."""
 
-    def build(self, state: Any) -> None:
+    def build(self, state: Any, budget: Budget) -> None:
         """Take the state that BUILD sets.
 
         Raises:
@@ -125,13 +129,15 @@ def interpret(
         ValueError: the pickle is truncated, malformed, costs too much, or names what the table
             does not hold; in one line of ASCII.
     """
-    machine = _Machine(table, budget, persistent)
+    start = stream.tell()
     try:
-        return machine.run(stream)
+        root = _Machine(table, budget, persistent).run(stream)
     except UnicodeError as error:
         raise ValueError("it holds text that is not UTF-8") from error
     except (LookupError, OverflowError, struct.error) as error:
         raise ValueError("its pickle is malformed") from error
+    budget.bytes.spend(stream.tell() - start)
+    return root
 
 
 class _Machine:
@@ -223,11 +229,20 @@ class _Machine:
                     raise ValueError("it creates an object other than those of weights")
                 self.stack.append(cls.new())
             case "BUILD":
-                _build(self.stack[-1], top)
+                self._build(self.stack[-1], top)
             case "BINPERSID":
                 if self.persistent is None:
                     raise ValueError("it has a persistent id where nothing can be meant")
                 self.stack.append(self.persistent(top))
+
+    def _build(self, target: Any, state: Any) -> None:
+        match target:
+            case Standin():
+                target.build(state, self.budget)
+            case AttributedDict() if isinstance(state, dict):
+                pass
+            case _:
+                raise ValueError("it sets the state of an object that takes none")
 
     def _pop_to_mark(self) -> list[Any]:
         items = []
@@ -243,16 +258,6 @@ class _Machine:
         if (module, name) not in self.table:
             raise ValueError(f"it needs {f'{module:.60}.{name:.60}'!a}")
         return self.table[module, name]
-
-
-def _build(target: Any, state: Any) -> None:
-    match target:
-        case Standin():
-            target.build(state)
-        case AttributedDict() if isinstance(state, dict):
-            pass
-        case _:
-            raise ValueError("it sets the state of an object that takes none")
 
 
 def pairs(items: Any) -> dict[Any, Any]:

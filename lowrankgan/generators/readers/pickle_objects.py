@@ -17,34 +17,31 @@ _SOURCE_KEYS = {"module_src", "build_module_src"}
 
 
 class _Object(Standin):
-    """An object that is created empty and is given its attributes once."""
+    """An object that is given its attributes once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.state: dict[str, Any] | None = None
+        self.state: dict[Any, Any] | None = None
 
-    def build(self, state: Any) -> None:
-        if self.state is not None:
-            raise ValueError(f"it sets the state of a {self.name} twice")
-        self.state = _attributes(state)
+    def build(self, state: Any, budget: Budget) -> None:
+        if self.state is not None or not isinstance(state, dict):
+            raise ValueError(f"it sets the state of a {self.name} twice, or to no attributes")
+        self.state = state
 
     def final(self, budget: Budget) -> Record:
-        if self.state is None:
-            raise ValueError(f"it holds a {self.name} without a state")
-        return Record(self.name, self.state)
+        if self.state is None or not all(isinstance(key, str) for key in self.state):
+            raise ValueError(f"it holds a {self.name} without attributes")
+        kept = {key: value for key, value in self.state.items() if key not in _SOURCE_KEYS}
+        return Record(self.name, kept)
 
 
-def _attributes(state: Any) -> dict[str, Any]:
-    if not (isinstance(state, dict) and all(isinstance(key, str) for key in state)):
-        raise ValueError("it sets the state of an object to what is no dictionary of attributes")
-    return {key: value for key, value in state.items() if key not in _SOURCE_KEYS}
-
-
-def _persistent(arguments: tuple[Any, ...], budget: Budget) -> Record:
+def _persistent(arguments: tuple[Any, ...], budget: Budget) -> _Object:
     """`torch_utils.persistence._reconstruct_persistent_obj(meta)` of NVlabs' repositories."""
     if len(arguments) != 1:
         raise ValueError("it has a persistent object without its description")
-    return Record("persistent", _attributes(arguments[0]))
+    made = _Object("persistent")
+    made.build(arguments[0], budget)
+    return made
 
 
 def _ordered(arguments: tuple[Any, ...], budget: Budget) -> AttributedDict:
@@ -52,8 +49,10 @@ def _ordered(arguments: tuple[Any, ...], budget: Budget) -> AttributedDict:
     match arguments:
         case ():
             return AttributedDict()
-        case (list(items),) if all(isinstance(item, list | tuple) for item in items):
-            return AttributedDict(pairs(items))
+        case (list(items),):
+            budget.nodes.spend(len(items))
+            if all(isinstance(item, list | tuple) and len(item) == 2 for item in items):
+                return AttributedDict(pairs(items))
     raise ValueError("it has an OrderedDict of something other than pairs")
 
 
@@ -61,7 +60,7 @@ def _set(arguments: tuple[Any, ...], budget: Budget) -> list[Any]:
     """`set`, up to protocol 3; a list, so that nothing is hashed."""
     match arguments:
         case (list(items),):
-            return list(items)
+            return items
     raise ValueError("it has a set of something other than items")
 
 

@@ -27,8 +27,8 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little") + b"."  # LONG1, STOP
 _PROTOCOL = 1001
 _MAX_MEMBERS = 1 << 16
+_MAX_KEY = 64
 _MAX_RATIO = 16  # weights are noise: what unpacks to much more than its size is a bomb
-_LITTLE = {"little", None}
 
 
 def read_zip(path: Path, table: Table) -> Any:
@@ -92,9 +92,9 @@ def _zip_storages(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo])
     def find(identity: Any) -> Storage:
         match identity:
             case ("storage", StorageType(dtype=dtype), str(key), str(), int(count)):
-                info = members[f"data/{key}"]
-                if info.file_size != count * dtype.itemsize:
-                    raise ValueError(f"it has {info.file_size} bytes for {count} of {dtype}")
+                info = members.get(f"data/{key:.{_MAX_KEY}}")
+                if info is None or info.file_size != count * dtype.itemsize:
+                    raise ValueError(f"it has no storage {key[:_MAX_KEY]!a} of the size it claims")
                 new = Storage(dtype, count, lambda: archive.read(info))
                 return _same(storages.setdefault(key, new), new)
         raise ValueError("it has a persistent id that is no storage")
@@ -154,7 +154,7 @@ def _raw_storages(
         storage = storages[key]
         size = storage.count * storage.dtype.itemsize
         if len(rest) < 8 + size or int.from_bytes(rest[:8], "little") != storage.count:
-            raise ValueError(f"it is truncated or has another number than {storage.count} elements")
+            raise ValueError("it is truncated, or a storage is of another size than it claims")
         raw[key], rest = rest[8 : 8 + size], rest[8 + size :]
     return raw
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from lowrankgan.generators.readers.pickle_machine import Budget, Standin, Table, Token
 
 _MAX_DIMENSIONS = 8
-_MAX_SIDE = 1 << 31
+_MAX_NUMBER = 1 << 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +40,11 @@ class Storage(Standin):
 
     @cached_property
     def elements(self) -> np.ndarray[Any, Any]:
-        """[count] elements as integers of their size, or as bool."""
+        """[count] elements as integers of their size."""
         data = self.read()
         if len(data) != self.count * self.dtype.itemsize:
             raise ValueError(f"it has a storage of {self.count} elements in {len(data)} bytes")
-        elements = np.frombuffer(data, f"<i{self.dtype.itemsize}")
-        return elements != 0 if self.dtype is torch.bool else elements
+        return np.frombuffer(data, f"<i{self.dtype.itemsize}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +67,18 @@ class View(Standin):
             step * elements.itemsize if side > 1 else 0
             for side, step in zip(self.size, self.stride, strict=True)
         ]
-        values = as_strided(elements[self.offset :], self.size, steps).copy()
-        return torch.from_numpy(values).view(self.storage.dtype)
+        values = torch.from_numpy(as_strided(elements[self.offset :], self.size, steps).copy())
+        # A truth value other than 0 and 1 would be undefined behaviour.
+        return values != 0 if self.storage.dtype is torch.bool else values.view(self.storage.dtype)
 
     def _check(self) -> None:
-        numbers = (self.offset, *self.size, *self.stride)
         if len(self.size) != len(self.stride) or len(self.size) > _MAX_DIMENSIONS:
             raise ValueError("it has a tensor whose size and stride do not fit each other")
-        if not all(type(n) is int and n >= 0 for n in numbers) or max((0, *self.size)) > _MAX_SIDE:
+        numbers = (self.offset, *self.size, *self.stride)
+        if not all(type(number) is int and 0 <= number < _MAX_NUMBER for number in numbers):
             raise ValueError("it has a tensor whose offset, size or stride is no ordinary number")
+        if math.prod(max(side, 1) for side in self.size) > _MAX_NUMBER:
+            raise ValueError("it has a tensor whose size is out of range")
         last = sum((side - 1) * step for side, step in zip(self.size, self.stride, strict=True))
         if math.prod(self.size) and self.offset + last >= self.storage.count:
             raise ValueError(
@@ -103,9 +105,9 @@ def _parameter(arguments: tuple[Any, ...], budget: Budget) -> View:
 
 def _size(arguments: tuple[Any, ...], budget: Budget) -> tuple[Any, ...]:
     match arguments:
-        case (tuple(sides),) if all(type(side) is int for side in sides):
+        case (tuple(sides),) if len(sides) <= _MAX_DIMENSIONS:
             return sides
-    raise ValueError("it has a torch.Size of something other than numbers")
+    raise ValueError("it has a torch.Size in no known form")
 
 
 def _device(arguments: tuple[Any, ...], budget: Budget) -> str:

@@ -25,14 +25,14 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import positive, take
 
 # BN_eps and SN_eps are options of the same name there, as its launch scripts set them. SN_eps
 # only counts for weights that vanish. cross_replica_gain is "multiply" for a model that was
 # trained with synchronised batch norm on several devices, where the gain does multiply.
 DEFAULTS: dict[str, Any] = {"BN_eps": 1e-5, "SN_eps": 1e-6, "cross_replica_gain": "add"}
 
-_WRAPPERS = ("state_dict", "G_ema", "G")
+_WRAPPERS = ("state", "state_dict", "G_ema", "G")  # the first is that of safetensors
 _OUTPUT_EPS = 1e-5  # that of the last batch norm, whatever BN_eps is
 _STATISTICS = (
     ("stored_mean", "stored_var"),
@@ -129,7 +129,7 @@ class _Source:
             return weight
         u = take(self.state, f"{name}.u0", 1, len(weight)).double()
         matrix = weight.double().flatten(1)
-        eps = float(self.chosen["SN_eps"])
+        eps = positive("SN_eps", self.chosen["SN_eps"])
         product = F.normalize(u @ matrix, eps=eps) @ matrix.T
         sigma = (product * F.normalize(product, eps=eps)).sum()
         return (weight / sigma).float()
@@ -164,7 +164,9 @@ class _Source:
 
     def norm(self, target: str, name: str) -> dict[str, Tensor]:
         gain, bias = (self.conditional(f"{name}.{part}") for part in ("gain", "bias"))
-        mean, variance, added = self.statistics(name, len(gain), float(self.chosen["BN_eps"]))
+        mean, variance, added = self.statistics(
+            name, len(gain), positive("BN_eps", self.chosen["BN_eps"])
+        )
         if added:  # the gain is 1 + gain: its 1 becomes a shift of the mean
             mean, gain, bias = mean - variance.sqrt(), torch.zeros_like(gain), gain + bias
         return {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import positive, take
 
 # As in config.json: epsilon of the batch norms; of each block [doubles, inputs, outputs].
 DEFAULTS: dict[str, Any] = {"eps": 1e-4, "layers": None}
@@ -37,7 +37,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     """
     config, source = _parts(content)
     chosen = {**DEFAULTS, **config, **options}
-    eps = float(chosen["eps"])
+    eps = positive("eps", chosen["eps"])
     count = len({key.split(".")[2] for key in source if key.startswith(f"{_LAYERS}.")})
     attentions = [i for i in range(count) if _has(source, f"{_LAYERS}.{i}.snconv1x1_")]
     blocks = [i for i in range(count) if i not in attentions]
@@ -54,7 +54,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         _check_attention(config["attention_layer_position"], attentions, len(blocks))
     assumed = tuple(
         f"{key} is {value}, which the file does not tell"
-        for key, value in (("eps", eps), ("layers", "up-sampling in every second block"))
+        for key, value in (("eps", eps), ("layers", "doubling in every second block"))
         if key not in config and key not in options
     )
     settings = {"upsampling": upsampling}
@@ -66,10 +66,11 @@ def _parts(content: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Config and state dict of a content tree, either of them empty if it is missing."""
     if not isinstance(content, Mapping):
         return {}, {}
-    config, state = content.get("config", {}), content.get("state", content)
-    return (config if isinstance(config, Mapping) else {}), (
-        state if isinstance(state, Mapping) else {}
+    config, state = (
+        {str(key): value for key, value in part.items()} if isinstance(part, Mapping) else {}
+        for part in (content.get("config"), content.get("state", content))
     )
+    return config, state
 
 
 def _has(source: Mapping[str, Any], prefix: str) -> bool:

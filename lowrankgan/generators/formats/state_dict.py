@@ -1,5 +1,6 @@
 """Tensors of a state dict in a file that need not be what it seems."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,3 +26,14 @@ def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
         sizes = " x ".join("any" if size == -1 else str(size) for size in shape)
         raise LowRankGANError(f"{key} has the shape {list(found)}, expected {sizes or 'a scalar'}")
     return value.detach().to("cpu", torch.float32)
+
+
+def positive(name: str, value: Any) -> float:
+    """A setting that must be a positive number.
+
+    Raises:
+        LowRankGANError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise LowRankGANError(f"{name} is {value!r}, expected a positive number")
+    return float(value)

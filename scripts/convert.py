@@ -24,7 +24,7 @@ def _published(job: Job) -> Path:
         verify(path, job.settings["sha256"])
         return path
     folder = job.input("weights") / "files"
-    files = list(folder.iterdir())
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
     return files[0] if len(files) == 1 else folder
 
 

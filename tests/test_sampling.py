@@ -26,7 +26,7 @@ def test_truncation_is_applied_to_w(mobilestylegan: Generator) -> None:
 
 
 def test_a_label_without_classes_is_refused(dcgan: Generator) -> None:
-    with pytest.raises(LowRankGANError, match="sample.label: 3, expected none"):
+    with pytest.raises(LowRankGANError, match=r"sample\.label: 3, expected none"):
         sample_latents(dcgan, [0], 1.0, label=3)
 
 

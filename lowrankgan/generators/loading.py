@@ -8,11 +8,15 @@ import torch
 from lowrankgan.allocator import keep_freed_memory
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.biggan import BigGAN
+from lowrankgan.generators.biggan_deep import BigGANDeep
 from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
 
 ARCHITECTURES: dict[str, type[Generator]] = {
+    "biggan": BigGAN,
+    "biggan_deep": BigGANDeep,
     "dcgan": DCGAN,
     "mobilestylegan": MobileStyleGAN,
 }

@@ -9,13 +9,18 @@ from typing import Any
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats import (
+    ajbrock_biggan,
     dcgan,
+    huggingface_biggan,
     own,
 )
+from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
 
 FORMATS: tuple[ModuleType, ...] = (
     own,
+    huggingface_biggan,
+    ajbrock_biggan,
     dcgan,
 )
 
@@ -36,8 +41,6 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
     if (path / "SynthesisNetwork.xml").is_file():
         state = read_mobilestylegan(path)
         return Checkpoint("mobilestylegan", options, state, "MobileStyleGAN as OpenVINO graphs")
-    from lowrankgan.generators.readers.content import read_content  # TEMPORARY
-
     content = read_content(path)
     try:
         known = _format_of(content)

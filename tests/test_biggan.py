@@ -159,7 +159,7 @@ def test_jvp(name: str, latent: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
-@pytest.mark.parametrize(("name", "latent"), [("mybn", "z"), ("hf_biggan_deep_32", "class")])
+@pytest.mark.parametrize(("name", "latent"), [("mybn", "z"), ("flat", "class")])
 def test_linearize(name: str, latent: str) -> None:
     image, tangents = _double(name, latent)
     origin = torch.zeros_like(tangents[0])
@@ -227,9 +227,10 @@ def test_every_missing_or_misshapen_tensor_is_a_clear_line(file: str) -> None:
     module, inside = FILES[file]
     content = read_content(DATA / file)
     state = dict(content[inside] if inside else content)
-    unused = (".sv0", ".accumulation_counter", "num_batches_tracked")
+    unused = (".sv0", ".accumulation_counter")
+    repeated = ("blocks.2.", "blocks.4.", "blocks.5.", "blocks.6.")
     for key, value in state.items():
-        if key.endswith(unused):
+        if key.endswith(unused) or key.startswith(repeated):
             continue
         missing = {other: tensor for other, tensor in state.items() if other != key}
         for broken in (missing, {**state, key: torch.cat([value.reshape(-1), value.reshape(-1)])}):

@@ -67,7 +67,7 @@ class BigGANDeep(ClassConditionalGenerator):
         super().__init__(state, latent, upsampling)
 
     def _z_dim(self, chunk: int) -> int:
-        if chunk + self.embedding.embedding_dim != self.linear.in_features:
+        if chunk + self.y_dim != self.linear.in_features:
             raise ValueError("linear and the norms of the blocks take latents of different sizes")
         return chunk
 

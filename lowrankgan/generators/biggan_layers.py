@@ -62,7 +62,6 @@ class ClassConditionalGenerator(Generator):
             name = type(self).__name__
             raise LowRankGANError(f"not the weights of a {name}: {reason}") from error
         self.latent = latent
-        self.num_classes, self.y_dim = self.embedding.weight.shape
         self.w_dim = self.z_dim if latent == "z" else self.y_dim
         self.carried_dim = self.z_dim + self.y_dim - self.w_dim + (self.steps > 1)
         self.register_buffer("w_mean", self.linear.weight.new_zeros(self.w_dim), persistent=False)
@@ -79,7 +78,8 @@ class ClassConditionalGenerator(Generator):
         channels = [state[f"blocks.{i}.norm1.mean"].shape[1] for i in range(count)] + [last]
         condition = state["blocks.0.norm1.gain.weight"].shape[1]
         outputs, inputs = state["linear.weight"].shape
-        self.embedding = nn.Embedding(*state["embedding.weight"].shape)
+        self.num_classes, self.y_dim = state["embedding.weight"].shape
+        self.embedding = nn.Embedding.from_pretrained(state["embedding.weight"])
         self.linear = nn.Linear(inputs, outputs)
         self.blocks = nn.ModuleList(
             self.block(
@@ -100,7 +100,7 @@ class ClassConditionalGenerator(Generator):
         )
         self.output_norm = OutputNorm(last, self.steps)
         self.output = nn.Conv2d(last, 3, 3)
-        self.z_dim = self._z_dim(condition - self.embedding.embedding_dim)
+        self.z_dim = self._z_dim(condition - self.y_dim)
         side = math.isqrt(outputs // channels[0])
         if side * side * channels[0] != outputs:
             raise ValueError(f"linear.weight has {outputs} rows, expected {channels[0]} x a square")

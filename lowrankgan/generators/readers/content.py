@@ -12,7 +12,7 @@ from lowrankgan.generators.readers.numpy_pickle import NUMPY
 from lowrankgan.generators.readers.pickle_machine import Budget, Table, interpret, pairs
 from lowrankgan.generators.readers.pickle_objects import OBJECTS
 from lowrankgan.generators.readers.pickle_tree import Record, grow
-from lowrankgan.generators.readers.torch_pickle import MAGIC_BYTES, TORCH, read_legacy, read_zip
+from lowrankgan.generators.readers.torch_pickle import TORCH, is_legacy, read_legacy, read_zip
 
 __all__ = ["Record", "read_content"]
 
@@ -99,16 +99,13 @@ def _read_file(path: Path) -> Any:
         )
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if head.startswith(b"PK\x03\x04"):
-        return read_zip(path, _TABLE)
     if _is_safetensors(head, size):
         return _read_safetensors(path)
-    if head.startswith(b"\x80"):
-        data = path.read_bytes()
-        if MAGIC_BYTES in head:
-            return read_legacy(data, _TABLE)
-        budget = Budget(len(data))
-        return grow(interpret(BytesIO(data), _TABLE, budget), budget)
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        content = _read_pickled(path, head)
+        if not isinstance(content, dict | list | tuple | Record):
+            raise ValueError(f"it holds no weights but {type(content).__name__}")
+        return content
     for start, what, advice in _MISTAKES:
         if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(start):
             raise LowRankGANError(f"{path}: is {what}, not a file of weights; {advice}")
@@ -116,6 +113,16 @@ def _read_file(path: Path) -> Any:
         f"{path}: is no PyTorch file, pickle or safetensors, it starts with {head[:8]!r}; fetch it "
         "again from its source"
     )
+
+
+def _read_pickled(path: Path, head: bytes) -> Any:
+    if head.startswith(b"PK"):
+        return read_zip(path, _TABLE)
+    data = path.read_bytes()
+    if is_legacy(head):
+        return read_legacy(data, _TABLE)
+    budget = Budget(len(data))
+    return grow(interpret(BytesIO(data), _TABLE, budget), budget)
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:

@@ -15,7 +15,7 @@ import pickletools
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import Any, TypeAlias
 
 # fmt: off
@@ -160,8 +160,11 @@ class _Machine:
             if opcode.name == "GLOBAL":  # pickletools would interpret escapes, and warn of them
                 lines = [stream.readline(_MAX_LINE).rstrip(b"\n").decode() for _ in range(2)]
                 self.stack.append(self._find(*lines))
-            else:
-                self._step(opcode.name, opcode.arg.reader(stream) if opcode.arg else None)
+                continue
+            argument = opcode.arg.reader(stream) if opcode.arg else None
+            if opcode.name == "FRAME":
+                _check_frame(stream, argument)
+            self._step(opcode.name, argument)
         if len(self.stack) != 1:
             raise ValueError("its pickle is malformed")
         return self.stack[0]
@@ -209,6 +212,8 @@ class _Machine:
             raise ValueError("it adds items to what has none")
         if isinstance(target, list):
             target.extend(items)
+        elif len(items) % 2:
+            raise ValueError("its pickle is malformed")
         else:
             target.update(pairs(zip(items[::2], items[1::2], strict=True)))
 
@@ -258,6 +263,14 @@ class _Machine:
         if (module, name) not in self.table:
             raise ValueError(f"it needs {f'{module:.60}.{name:.60}'!a}")
         return self.table[module, name]
+
+
+def _check_frame(stream: BytesIO, size: int) -> None:
+    start = stream.tell()
+    end = stream.seek(0, SEEK_END)
+    if size > end - start:
+        raise ValueError("it is truncated")
+    stream.seek(start)
 
 
 def pairs(items: Any) -> dict[Any, Any]:

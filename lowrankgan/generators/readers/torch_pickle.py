@@ -24,7 +24,7 @@ from lowrankgan.generators.readers.pickle_tree import grow
 from lowrankgan.generators.readers.torch_tensors import STORAGES, TENSORS, Storage, StorageType
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little") + b"."  # LONG1, STOP
+_MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little") + b"."  # LONG1, STOP
 _PROTOCOL = 1001
 _MAX_MEMBERS = 1 << 16
 _MAX_KEY = 64
@@ -106,6 +106,14 @@ def _same(known: Storage, claimed: Storage) -> Storage:
     if (known.dtype, known.count) != (claimed.dtype, claimed.count):
         raise ValueError("it uses one storage with two types or sizes")
     return known
+
+
+def is_legacy(head: bytes) -> bool:
+    """Whether the first bytes of a file are the legacy format's first pickle.
+
+    Its magic number follows PROTO (2 bytes) and, from protocol 4 on, FRAME (9 bytes).
+    """
+    return head.startswith(_MAGIC_BYTES, 11 if head[2:3] == b"\x95" else 2)
 
 
 def read_legacy(data: bytes, table: Table) -> Any:

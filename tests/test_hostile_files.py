@@ -126,7 +126,7 @@ def archives() -> dict[str, Case]:
         ),
         "zip whose member lies elsewhere": (
             claiming(sound, "archive/data/0", 42, "<I", 0x7FFFFFFF),
-            "damaged zip archive|cannot be read",
+            "damaged zip archive",
         ),
         "zip with an encrypted member": (
             claiming(sound, "archive/data/0", 8, "<H", 1),

@@ -9,9 +9,10 @@ from safetensors import SafetensorError, safe_open
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.readers.numpy_pickle import NUMPY
-from lowrankgan.generators.readers.pickle_machine import Budget, Table, interpret, pairs
+from lowrankgan.generators.readers.pickle_machine import interpret, pairs
 from lowrankgan.generators.readers.pickle_objects import OBJECTS
 from lowrankgan.generators.readers.pickle_tree import Record, grow
+from lowrankgan.generators.readers.pickle_values import Budget, Table
 from lowrankgan.generators.readers.torch_pickle import TORCH, is_legacy, read_legacy, read_zip
 
 __all__ = ["Record", "read_content"]

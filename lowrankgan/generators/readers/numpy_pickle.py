@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.readers.pickle_machine import Budget, Standin, Table, Token, interpret
+from lowrankgan.generators.readers.pickle_machine import interpret
 from lowrankgan.generators.readers.pickle_tree import grow
+from lowrankgan.generators.readers.pickle_values import Budget, Standin, Table, Token
 
 _MAX_BYTES = 1 << 28
 _MAX_DIMENSIONS = 8

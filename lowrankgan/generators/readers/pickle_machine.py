@@ -13,10 +13,17 @@ for weights are refused.
 
 import pickletools
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from io import SEEK_END, BytesIO
 from typing import Any, TypeAlias
+
+from lowrankgan.generators.readers.pickle_values import (
+    AttributedDict,
+    Budget,
+    Standin,
+    Table,
+    Token,
+)
 
 # fmt: off
 _OPERATIONS = {
@@ -37,76 +44,7 @@ _LITERALS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()
 _MARK = object()
 
 
-class Allowance:
-    """So many of something that reading one file may take, however its pickles are nested."""
-
-    def __init__(self, limit: int, what: str) -> None:
-        self.limit, self.left, self.what = limit, limit, what
-
-    def spend(self, amount: int) -> None:
-        """Take some.
-
-        Raises:
-            ValueError: not enough is left.
-        """
-        self.left -= amount
-        if self.left < 0:
-            raise ValueError(f"it asks for more than {self.limit} {self.what}")
-
-
-class Budget:
-    """What reading one file may cost, given the number of bytes that it holds (unpacked).
-
-    A pickle can use what it made once any number of times, so whatever takes longer or more
-    memory the larger a value is has to be paid for at each use.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.opcodes = Allowance(1 << 20, "opcodes")
-        self.nodes = Allowance(1 << 20, "values, counting what is shared as often as it is used")
-        self.bytes = Allowance(4 * size + (1 << 22), "bytes, several times what the file holds")
-
-
-@dataclass(frozen=True, eq=False)
-class Token:
-    """What a global that a file may name stands for; never the object itself.
-
-    Attributes:
-        call: of the arguments of REDUCE and the budget, raising ValueError if they are not those
-            of weights.
-        new: of NEWOBJ without arguments.
-    """
-
-    call: Callable[[tuple[Any, ...], Budget], Any] | None = None
-    new: Callable[[], Any] | None = None
-
-
-Table: TypeAlias = Mapping[tuple[str, str], Token]
 Persistent: TypeAlias = Callable[[Any], Any]
-
-
-class Standin:
-    """Base of what stands for an object until the pickle has ended."""
-
-    def build(self, state: Any, budget: Budget) -> None:
-        """Take the state that BUILD sets.
-
-        Raises:
-            ValueError: the object takes none, or not this one.
-        """
-        raise ValueError("it sets the state of an object that takes none")
-
-    def final(self, budget: Budget) -> Any:
-        """What it stands for.
-
-        Raises:
-            ValueError: it is incomplete, or of no use by itself.
-        """
-        raise ValueError("it holds a part of an array instead of an array")
-
-
-class AttributedDict(dict[Any, Any]):
-    """A dictionary of which attributes may be set, such as a state dict's `_metadata`; dropped."""
 
 
 def interpret(
@@ -161,7 +99,7 @@ class _Machine:
                 lines = [stream.readline(_MAX_LINE).rstrip(b"\n").decode() for _ in range(2)]
                 self.stack.append(self._find(*lines))
                 continue
-            argument = opcode.arg.reader(stream) if opcode.arg else None
+            argument: Any = opcode.arg.reader(stream) if opcode.arg else None
             if opcode.name == "FRAME":
                 _check_frame(stream, argument)
             self._step(opcode.name, argument)

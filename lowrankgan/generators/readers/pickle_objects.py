@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from lowrankgan.generators.readers.pickle_machine import (
+from lowrankgan.generators.readers.pickle_machine import pairs
+from lowrankgan.generators.readers.pickle_tree import Record
+from lowrankgan.generators.readers.pickle_values import (
     AttributedDict,
     Budget,
     Standin,
     Table,
     Token,
-    pairs,
 )
-from lowrankgan.generators.readers.pickle_tree import Record
 
 # Source code that the official loaders execute; nothing here has a use for it.
 _SOURCE_KEYS = {"module_src", "build_module_src"}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lowrankgan.generators.readers.pickle_machine import Budget, Standin
+from lowrankgan.generators.readers.pickle_values import Budget, Standin
 
 _MAX_DEPTH = 64
 

@@ -12,20 +12,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from lowrankgan.generators.readers.pickle_machine import (
-    Budget,
-    Persistent,
-    Standin,
-    Table,
-    Token,
-    interpret,
-)
+from lowrankgan.generators.readers.pickle_machine import Persistent, interpret
 from lowrankgan.generators.readers.pickle_tree import grow
+from lowrankgan.generators.readers.pickle_values import Budget, Standin, Table, Token
 from lowrankgan.generators.readers.torch_tensors import STORAGES, TENSORS, Storage, StorageType
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little") + b"."  # LONG1, STOP
 _PROTOCOL = 1001
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, UnicodeError)
 _MAX_MEMBERS = 1 << 16
 _MAX_KEY = 64
 _MAX_RATIO = 16  # weights are noise: what unpacks to much more than its size is a bomb
@@ -49,7 +44,7 @@ def read_zip(path: Path, table: Table) -> Any:
             pickled = BytesIO(archive.read(members["data.pkl"]))
             persistent = _zip_storages(archive, members)
             return grow(interpret(pickled, table, budget, persistent), budget)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"it is a damaged zip archive ({str(error)[:80]!a})") from error
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
-from lowrankgan.generators.readers.pickle_machine import Budget, Standin, Table, Token
+from lowrankgan.generators.readers.pickle_values import Budget, Standin, Table, Token
 
 _MAX_DIMENSIONS = 8
 _MAX_NUMBER = 1 << 40

@@ -54,7 +54,7 @@ def _inspect(chosen: argparse.Namespace) -> None:
         "parameters": f"{sum(value.numel() for value in checkpoint.state.values()):,}",
         "layers": " ".join(f"{index}:{side}px" for index, side in enumerate(resolutions)),
     }
-    rows |= {f"  {key}": _shortened(value) for key, value in checkpoint.settings.items()}
+    rows |= {f"option {key}": _shortened(value) for key, value in checkpoint.settings.items()}
     for key, value in rows.items():
         print(f"{key:<22} {value}")
     for sentence in checkpoint.assumed or ("nothing",):

@@ -52,8 +52,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
         save_file(state, temporary, metadata)
         temporary.replace(path)
-    except OSError as error:
-        raise LowRankGANError(f"{path}: cannot be written ({error.strerror})") from error
+    except (OSError, SafetensorError) as error:
+        raise LowRankGANError(f"{path}: cannot be written ({error})") from error
     finally:
         temporary.unlink(missing_ok=True)
 

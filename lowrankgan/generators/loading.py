@@ -13,12 +13,14 @@ from lowrankgan.generators.biggan_deep import BigGANDeep
 from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
+from lowrankgan.generators.stylegan2 import StyleGAN2
 
 ARCHITECTURES: dict[str, type[Generator]] = {
     "biggan": BigGAN,
     "biggan_deep": BigGANDeep,
     "dcgan": DCGAN,
     "mobilestylegan": MobileStyleGAN,
+    "stylegan2": StyleGAN2,
 }
 
 

@@ -11,14 +11,22 @@ from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats import (
     ajbrock_biggan,
     dcgan,
+    genforce,
     huggingface_biggan,
+    nvlabs_stylegan2,
     own,
+    rosinality,
+    tensorflow_stylegan2,
 )
 from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
 
 FORMATS: tuple[ModuleType, ...] = (
     own,
+    nvlabs_stylegan2,
+    tensorflow_stylegan2,
+    rosinality,
+    genforce,
     huggingface_biggan,
     ajbrock_biggan,
     dcgan,

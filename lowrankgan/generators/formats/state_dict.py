@@ -11,7 +11,9 @@ from lowrankgan.errors import LowRankGANError
 
 
 def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
-    """The tensor of a key in float32 on the CPU, checked against a shape, where -1 is any size.
+    """The tensor of a key, checked against a shape, in which -1 is any size.
+
+    It is float32, on the CPU and contiguous.
 
     Raises:
         LowRankGANError: the key is missing, or its value is not a tensor of that shape.
@@ -25,7 +27,7 @@ def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
     ):
         sizes = " x ".join("any" if size == -1 else str(size) for size in shape)
         raise LowRankGANError(f"{key} has the shape {list(found)}, expected {sizes or 'a scalar'}")
-    return value.detach().to("cpu", torch.float32)
+    return value.detach().to("cpu", torch.float32).contiguous()
 
 
 def positive(name: str, value: Any) -> float:

@@ -1,0 +1,121 @@
+"""StyleGAN2 of genforce/genforce, and of Hammer and ReSeFa, which look alike and differ inside.
+
+| | genforce | Hammer, ReSeFa |
+|---|---|---|
+| average of w | `truncation.w_avg` | `w_avg` |
+| filter | `filter.kernel`, times 4 | `filter`, of sum 1 |
+| convolutions that double the size | turned round | as NVlabs |
+| bias of the modulation | without its 1 | with its 1 |
+| label | one matrix, normalised together with z | an embedding, normalised by itself |
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.stylegan2_layout import (
+    Layer,
+    dense_layers,
+    layers_of,
+    plain_embedding,
+)
+
+DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01, "conv_clamp": None}
+"""Learning rate multiplier of the mapping network; bound of activations (Hammer only)."""
+_WRAPPERS = ("models", "generator_smooth", "generator")
+
+
+def recognises(content: Any) -> bool:
+    """Whether a content tree has this format."""
+    return "synthesis.layer0.style.weight" in _state(content)
+
+
+def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
+    """The smoothed generator, else the generator, else a bare state dict.
+
+    Raises:
+        LowRankGANError: a tensor is missing or has another shape.
+    """
+    source = _state(content)
+    hammer = "truncation.w_avg" not in source and "mapping.label_weight" not in source
+    chosen = {**DEFAULTS, **options}
+    clamp = None if chosen["conv_clamp"] is None else positive("conv_clamp", chosen["conv_clamp"])
+    settings = {
+        "architecture": _architecture(source),
+        "lr_multiplier": positive("lr_multiplier", chosen["lr_multiplier"]),
+        "conv_clamp": clamp,
+        "joint_normalization": not hammer,
+    }
+    state = dense_layers(source, "mapping.dense") | _embedding(source) | _synthesis(source, hammer)
+    state["mapping.w_avg"] = take(source, "w_avg" if hammer else "truncation.w_avg", -1)
+    assumed = [f"{name} is {settings[name]}, which the file does not tell" for name in DEFAULTS]
+    name = "Hammer or ReSeFa checkpoint" if hammer else "genforce checkpoint"
+    return Checkpoint("stylegan2", settings, state, name, tuple(assumed))
+
+
+def _state(content: Any) -> Mapping[str, Any]:
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    return content if isinstance(content, Mapping) else {}
+
+
+def _architecture(source: Mapping[str, Any]) -> str:
+    if "synthesis.output0.weight" in source:
+        return "skip"
+    return "resnet" if "synthesis.residual1.weight" in source else "orig"
+
+
+def _embedding(source: Mapping[str, Any]) -> dict[str, Tensor]:
+    if "mapping.embedding.weight" in source:
+        weight = take(source, "mapping.embedding.weight", -1, -1)
+        bias = source.get("mapping.embedding.bias", torch.zeros(len(weight)))
+        return {"mapping.embed.weight": weight, "mapping.embed.bias": bias}
+    if "mapping.label_weight" in source:
+        return plain_embedding(take(source, "mapping.label_weight", -1, -1))
+    return {}
+
+
+def _synthesis(source: Mapping[str, Any], hammer: bool) -> dict[str, Tensor]:
+    state = {"synthesis.b4.const": take(source, "synthesis.early_layer.const", 1, -1, 4, 4)[0]}
+    count = sum(
+        key.startswith("synthesis.layer") and key.endswith(".style.weight") for key in source
+    )
+    for layer in layers_of(4 << (count // 2)):
+        name = f"synthesis.{'layer' if layer.is_convolution else 'output'}{layer.index}"
+        if not layer.is_convolution and f"{name}.weight" not in source:
+            continue  # only skip networks have one at every resolution
+        weight = take(source, f"{name}.weight", -1, -1, -1, -1)
+        doubles = layer.kind == "conv0"
+        state |= {
+            f"{layer.name}.weight": weight if hammer or not doubles else weight.flip((2, 3)),
+            f"{layer.name}.bias": take(source, f"{name}.bias", -1),
+            f"{layer.name}.affine.weight": take(source, f"{name}.style.weight", -1, -1),
+            f"{layer.name}.affine.bias": take(source, f"{name}.style.bias", -1)
+            + (0 if hammer else 1),
+        }
+        if f"{name}.noise" in source:
+            noise = take(source, f"{name}.noise", 1, 1, layer.size, layer.size)
+            state[f"{layer.name}.noise_const"] = noise[0, 0]
+            state[f"{layer.name}.noise_strength"] = take(source, f"{name}.noise_strength")
+        if doubles:
+            state |= _block(source, layer, name, hammer)
+    return state
+
+
+def _block(source: Mapping[str, Any], layer: Layer, name: str, hammer: bool) -> dict[str, Tensor]:
+    """What belongs to a whole resolution: its filter, and the skip of a residual network."""
+    if hammer:
+        kernel = take(source, f"{name}.filter", -1, -1)
+    else:
+        kernel = take(source, f"{name}.filter.kernel", 1, 1, -1, -1)[0, 0] / 4
+    block = f"synthesis.b{layer.size}"
+    found = {f"{layer.name}.resample_filter": kernel, f"{block}.resample_filter": kernel}
+    residual = f"synthesis.residual{layer.size.bit_length() - 3}.weight"
+    if residual in source:
+        found[f"{block}.skip.weight"] = take(source, residual, -1, -1, 1, 1)
+    return found

@@ -1,0 +1,115 @@
+"""StyleGAN2 as NVlabs pickles it (stylegan2-ada-pytorch, the stylegan3 repository, and forks).
+
+Everything is in the file: tensors have the canonical names, and each module's attributes tell
+what shapes do not. Defaults differ between the repositories, so they are never consulted. Half
+precision is a setting of theirs for speed; weights are float32, and are run so.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
+from lowrankgan.generators.readers.content import Record
+from lowrankgan.generators.readers.nvlabs_modules import flatten
+
+DEFAULTS: dict[str, Any] = {}
+_UNUSED = (".noise_const", ".noise_strength")
+
+
+def recognises(content: Any) -> bool:
+    """Whether a content tree has this format."""
+    synthesis = _part(network(content), "synthesis")
+    return _part(synthesis, "b4") is not None
+
+
+def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
+    """The exponential moving average of the generator.
+
+    Raises:
+        LowRankGANError: a tensor or attribute is missing, or the network is a variant that no
+            official code makes.
+    """
+    found = network(content)
+    assert found is not None  # as `recognises` has seen
+    state, attributes = flatten(found)
+    layers = {
+        name: values
+        for name, values in attributes.items()
+        if name.startswith("synthesis.b") and name.endswith((".conv0", ".conv1"))
+    }
+    for name, values in layers.items():
+        if values.get("activation", "lrelu") != "lrelu":
+            raise LowRankGANError(f"{name}.activation: {values['activation']!r}, expected 'lrelu'")
+        if not values.get("use_noise", True):
+            state = {key: t for key, t in state.items() if not _is_noise(key, name)}
+    rgb = {k: v for k, v in attributes.items() if k.endswith(".torgb")}
+    blocks = [v for k, v in attributes.items() if k.count(".") == 1 and k.startswith("synthesis.b")]
+    settings = {
+        "architecture": _common(blocks, "architecture", "skip"),
+        "lr_multiplier": float(_common(_mapping_layers(attributes), "bias_gain", 0.01)),
+        "conv_clamp": _common([*layers.values(), *rgb.values()], "conv_clamp", None),
+    }
+    state = _coloured(state)
+    assumed: tuple[str, ...] = ()
+    if "mapping.w_avg" not in state:
+        state["mapping.w_avg"] = average_w(state, settings["lr_multiplier"])
+        assumed = (AVERAGED,)
+    return Checkpoint("stylegan2", settings, state, "NVlabs pickle of StyleGAN2", assumed)
+
+
+def network(content: Any) -> Record | None:
+    """The generator in a pickle of NVlabs: `G_ema`, else `G`, else the pickled module itself."""
+    if isinstance(content, Mapping):
+        content = content.get("G_ema", content.get("G"))
+    return content if isinstance(content, Record) and content.name == "persistent" else None
+
+
+def _part(record: Any, name: str) -> Any:
+    """A submodule, or None where there is none."""
+    for key in ("state", "_modules"):
+        record = record.state if isinstance(record, Record) else record
+        record = record.get(key) if isinstance(record, Mapping) else None
+    return record.get(name) if isinstance(record, Mapping) else None
+
+
+def _mapping_layers(attributes: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [values for name, values in attributes.items() if name.startswith("mapping.fc")]
+
+
+def _common(modules: Iterable[Mapping[str, Any]], name: str, missing: Any) -> Any:
+    """The value of an attribute that all modules share, as a plain one."""
+    values = {_plain(name, module.get(name, missing)) for module in modules}
+    if len(values) != 1:
+        raise LowRankGANError(f"{name}: layers differ in it ({values}), expected one value")
+    return values.pop()
+
+
+def _plain(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise LowRankGANError(f"{name}: expected a number, got {type(value).__name__}") from error
+    if not math.isfinite(number):
+        raise LowRankGANError(f"{name}: {number}, expected a finite number")
+    return number
+
+
+def _is_noise(key: str, layer: str) -> bool:
+    return key.startswith(f"{layer}.") and key.endswith(_UNUSED)
+
+
+def _coloured(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Output layers of grey images repeated to RGB."""
+    return {
+        key: value.repeat(3, *[1] * (value.ndim - 1))
+        if key.endswith((".torgb.weight", ".torgb.bias")) and value.shape[:1] == (1,)
+        else value
+        for key, value in state.items()
+    }

@@ -1,0 +1,95 @@
+"""StyleGAN2 of rosinality/stylegan2-pytorch: `g_ema` of converted and of training checkpoints.
+
+Filters are stored times the square of the up-sampling, the modulation's bias with its 1, and the
+convolutions that double the size as NVlabs has them. Training checkpoints have no `latent_avg`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.stylegan2_layout import (
+    AVERAGED,
+    Layer,
+    average_w,
+    dense_layers,
+    layers_of,
+)
+
+DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01}
+"""`lr_mlp` of its command line, which scales the mapping network."""
+
+
+def recognises(content: Any) -> bool:
+    """Whether a content tree has this format."""
+    return "convs.0.conv.modulation.weight" in _state(content)
+
+
+def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
+    """The exponential moving average of the generator, or a bare state dict.
+
+    Raises:
+        LowRankGANError: a tensor is missing or has another shape.
+    """
+    source = _state(content)
+    lr_multiplier = positive("lr_multiplier", {**DEFAULTS, **options}["lr_multiplier"])
+    state = dense_layers(source, "style.", first=1) | _synthesis(source)
+    assumed = [f"lr_multiplier is {lr_multiplier}, which the file does not tell"]
+    if isinstance(content.get("latent_avg"), Tensor):
+        state["mapping.w_avg"] = take(content, "latent_avg", -1)
+    else:
+        state["mapping.w_avg"] = average_w(state, lr_multiplier)
+        assumed.append(AVERAGED)
+    settings = {"lr_multiplier": lr_multiplier}
+    return Checkpoint("stylegan2", settings, state, "rosinality checkpoint", tuple(assumed))
+
+
+def _state(content: Any) -> Mapping[str, Any]:
+    """The state dict of the generator, wrapped or not, with DataParallel's prefix or not."""
+    if not isinstance(content, Mapping):
+        return {}
+    for key in ("g_ema", "g", "state"):
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _synthesis(source: Mapping[str, Any]) -> dict[str, Tensor]:
+    state = {"synthesis.b4.const": take(source, "input.input", 1, -1, 4, 4)[0]}
+    count = sum(key.startswith("convs.") and key.endswith("conv.weight") for key in source)
+    for layer in layers_of(4 << (count // 2)):
+        state |= _output(source, layer) if layer.kind == "torgb" else _convolution(source, layer)
+    return state
+
+
+def _convolution(source: Mapping[str, Any], layer: Layer) -> dict[str, Tensor]:
+    name = f"convs.{layer.index - 1}" if layer.index else "conv1"
+    noise = take(source, f"noises.noise_{layer.index}", 1, 1, layer.size, layer.size)
+    found = {
+        f"{layer.name}.bias": take(source, f"{name}.activate.bias", -1),
+        f"{layer.name}.noise_const": noise[0, 0],
+        f"{layer.name}.noise_strength": take(source, f"{name}.noise.weight", 1)[0],
+    }
+    if layer.kind == "conv0":
+        kernel = take(source, f"{name}.conv.blur.kernel", -1, -1) / 4
+        found[f"{layer.name}.resample_filter"] = kernel
+        found[f"synthesis.b{layer.size}.resample_filter"] = kernel
+    return found | _modulated(source, layer, name)
+
+
+def _output(source: Mapping[str, Any], layer: Layer) -> dict[str, Tensor]:
+    name = f"to_rgbs.{layer.index - 1}" if layer.index else "to_rgb1"
+    bias = take(source, f"{name}.bias", 1, -1, 1, 1).flatten()
+    return {f"{layer.name}.bias": bias} | _modulated(source, layer, name)
+
+
+def _modulated(source: Mapping[str, Any], layer: Layer, name: str) -> dict[str, Tensor]:
+    return {
+        f"{layer.name}.weight": take(source, f"{name}.conv.weight", 1, -1, -1, -1, -1)[0],
+        f"{layer.name}.affine.weight": take(source, f"{name}.conv.modulation.weight", -1, -1),
+        f"{layer.name}.affine.bias": take(source, f"{name}.conv.modulation.bias", -1),
+    }

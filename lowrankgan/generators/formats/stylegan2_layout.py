@@ -1,0 +1,89 @@
+"""What the converters of StyleGAN2 share: the canonical names, and the average of w."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.stylegan_mapping import MappingNetwork
+
+_SAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A modulated layer of the synthesis network.
+
+    Attributes:
+        name: canonical prefix.
+        size: side of its output in pixels.
+        index: among the convolutions, or among the output layers.
+        kind: "conv1", "conv0" (which doubles the size) or "torgb".
+    """
+
+    name: str
+    size: int
+    index: int
+    kind: str
+
+    @property
+    def is_convolution(self) -> bool:
+        return self.kind != "torgb"
+
+
+def layers_of(resolution: int) -> Iterator[Layer]:
+    """Every layer of a skip network: the convolutions and the output layer of each resolution."""
+    size, convolution = 4, 0
+    for block in range(resolution.bit_length() - 2):
+        for kind in ("conv1",) if size == 4 else ("conv0", "conv1"):
+            yield Layer(f"synthesis.b{size}.{kind}", size, convolution, kind)
+            convolution += 1
+        yield Layer(f"synthesis.b{size}.torgb", size, block, "torgb")
+        size *= 2
+
+
+def average_w(
+    state: Mapping[str, Tensor], lr_multiplier: float, joint_normalization: bool = False
+) -> Tensor:
+    """The mean [w_dim] of w over 10,000 seeded latents, with labels drawn evenly."""
+    seeded = torch.Generator().manual_seed(0)
+    mapping = MappingNetwork(state, lr_multiplier, joint_normalization)
+    z = torch.randn(_SAMPLES, mapping.z_dim, generator=seeded)
+    classes = max(mapping.num_classes, 1)
+    labels = torch.randint(classes, (_SAMPLES,), generator=seeded)
+    with torch.no_grad():
+        w: Tensor = mapping(z, labels).mean(0)
+    return w
+
+
+def blur_filter(taps: Tensor) -> Tensor:
+    """The low-pass filter [k, k] of one-dimensional taps [k], of sum 1."""
+    return taps.outer(taps) / taps.sum() ** 2
+
+
+def plain_embedding(weight: Tensor) -> dict[str, Tensor]:
+    """A matrix [classes, z_dim] of label embeddings without a bias or scale."""
+    return {
+        # The canonical layer divides by the root of its inputs.
+        "mapping.embed.weight": weight.T * len(weight) ** 0.5,
+        "mapping.embed.bias": weight.new_zeros(weight.shape[1]),
+    }
+
+
+AVERAGED = f"the file has no average of w; it is that of {_SAMPLES:,} seeded latents"
+
+
+def dense_layers(state: Mapping[str, Tensor], prefix: str, first: int = 0) -> dict[str, Tensor]:
+    """Fully connected layers `{prefix}{i}.{weight,bias}` under the mapping's canonical names."""
+    found = {}
+    index = first
+    while f"{prefix}{index}.weight" in state or index == first:
+        weight = take(state, f"{prefix}{index}.weight", -1, -1)
+        found[f"mapping.fc{index - first}.weight"] = weight
+        found[f"mapping.fc{index - first}.bias"] = take(
+            state, f"{prefix}{index}.bias", weight.shape[0]
+        )
+        index += 1
+    return found

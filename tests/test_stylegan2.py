@@ -28,18 +28,18 @@ SAME_WEIGHTS = {
 }
 
 
-def _arrays(name: str) -> dict[str, Tensor]:
+def arrays(name: str) -> dict[str, Tensor]:
     with np.load(CHECKPOINTS / name) as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
 
-def _close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
+def close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
     return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
 @pytest.mark.parametrize("name", [NVLABS, "nv_sg2ada_uncond_r32_clamp2.pkl"])
 def test_every_reference_array_is_reproduced(name: str) -> None:
-    reference = _arrays(Path(name).with_suffix(".npz").name)
+    reference = arrays(Path(name).with_suffix(".npz").name)
     for noise in ("const", "none"):
         generator = build_generator(read_checkpoint(CHECKPOINTS / name, {"noise": noise}))
         w = generator.mapping(reference["z"])
@@ -51,14 +51,14 @@ def test_every_reference_array_is_reproduced(name: str) -> None:
             "ws_psi0.7": truncated,
             "ws_psi0.7_cut3": cut,
         }.items():
-            assert _close(found, reference[key], 1e-5), key
+            assert close(found, reference[key], 1e-5), key
         latents = {"wplus": reference["wplus"], "psi1": ws, "psi07": truncated, "psi07_cut3": cut}
         seen = {key for key in reference if key.startswith("img_") and key.endswith(noise)}
         assert seen
         for key in seen:
             name_of_latent = key.removeprefix("img_").removesuffix(f"_{noise}")
             found = generator.synthesis(latents[name_of_latent])
-            assert _close(found, reference[key], 2e-5), key
+            assert close(found, reference[key], 2e-5), key
 
 
 @pytest.mark.parametrize("name", SAME_WEIGHTS)
@@ -71,7 +71,7 @@ def test_every_layout_gives_identical_tensors(name: str) -> None:
     # The official file also has the filter where nothing is up-sampled.
     assert all(key.endswith("resample_filter") for key in expected.state.keys() - found.state)
     one, other = (build_generator(checkpoint) for checkpoint in (expected, found))
-    ws = _arrays("nv_sg2ada_uncond_r32.npz")["wplus"]
+    ws = arrays("nv_sg2ada_uncond_r32.npz")["wplus"]
     torch.testing.assert_close(one.synthesis(ws), other.synthesis(ws), rtol=0, atol=0)
 
 
@@ -90,7 +90,7 @@ def test_a_training_checkpoint_of_rosinality_averages_w(tmp_path: Path) -> None:
 
 
 def test_the_jacobian_equals_the_official_one_in_float64() -> None:
-    reference = _arrays("nv_sg2ada_uncond_r32_jacobian_f64.npz")
+    reference = arrays("nv_sg2ada_uncond_r32_jacobian_f64.npz")
     generator = build_generator(read_checkpoint(CHECKPOINTS / NVLABS, {})).double()
     ws = generator.broadcast(reference["w"].reshape(1, -1).double())
     columns = jacobian(generator, ws[0], range(generator.num_layers), 32)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
+from torch.nn.grad import conv2d_input
 
 
 def convolve(
@@ -20,13 +21,14 @@ def convolve(
     bias: Tensor | None = None,
     groups: int = 1,
     padding: int | None = None,
+    stride: int | tuple[int, int] = 1,
 ) -> Tensor:
-    """Convolution of x [N, C, H, W] with a constant weight [O, C / groups, k, k].
+    """Convolution of x [N, C, H, W] with a constant weight [O, C / groups, k, l].
 
-    Differentiable in x alone. Without `padding` the size is kept (k odd).
+    Differentiable in x alone. Without `padding` the size is kept (k = l odd, stride 1).
     """
     padding = weight.shape[-1] // 2 if padding is None else padding
-    y: Tensor = _Convolve.apply(x, weight.detach(), groups, padding)  # type: ignore[no-untyped-call]
+    y: Tensor = _Convolve.apply(x, weight.detach(), groups, padding, stride)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -49,25 +51,32 @@ class _Convolve(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, groups: int, padding: int) -> Tensor:
-        return F.conv2d(x, weight, padding=padding, groups=groups)
+    def forward(
+        x: Tensor, weight: Tensor, groups: int, padding: int, stride: int | tuple[int, int]
+    ) -> Tensor:
+        return F.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: Tensor) -> None:
-        _, weight, ctx.groups, ctx.padding = inputs
+    def setup_context(
+        ctx: Any,
+        inputs: tuple[Tensor, Tensor, int, int, int | tuple[int, int]],
+        output: Tensor,
+    ) -> None:
+        x, weight, ctx.groups, ctx.padding, ctx.stride = inputs
+        ctx.shape = x.shape
         ctx.save_for_forward(weight)
         ctx.save_for_backward(weight)
 
     @staticmethod
     def jvp(ctx: Any, x: Tensor, *constants: None) -> Tensor:
         (weight,) = ctx.saved_tensors
-        return convolve(x, weight, groups=ctx.groups, padding=ctx.padding)
+        return convolve(x, weight, groups=ctx.groups, padding=ctx.padding, stride=ctx.stride)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (weight,) = ctx.saved_tensors
-        x = F.conv_transpose2d(gradient, weight, padding=ctx.padding, groups=ctx.groups)
-        return x, None, None, None
+        x = conv2d_input(ctx.shape, weight, gradient, ctx.stride, ctx.padding, groups=ctx.groups)
+        return x, None, None, None, None
 
 
 class _ConvolveTransposed(Function):

@@ -14,6 +14,7 @@ from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
 from lowrankgan.generators.stylegan2 import StyleGAN2
+from lowrankgan.generators.stylegan3 import StyleGAN3
 
 ARCHITECTURES: dict[str, type[Generator]] = {
     "biggan": BigGAN,
@@ -21,6 +22,7 @@ ARCHITECTURES: dict[str, type[Generator]] = {
     "dcgan": DCGAN,
     "mobilestylegan": MobileStyleGAN,
     "stylegan2": StyleGAN2,
+    "stylegan3": StyleGAN3,
 }
 
 

@@ -14,6 +14,7 @@ from lowrankgan.generators.formats import (
     genforce,
     huggingface_biggan,
     nvlabs_stylegan2,
+    nvlabs_stylegan3,
     own,
     rosinality,
     tensorflow_stylegan2,
@@ -24,6 +25,7 @@ from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
 FORMATS: tuple[ModuleType, ...] = (
     own,
     nvlabs_stylegan2,
+    nvlabs_stylegan3,
     tensorflow_stylegan2,
     rosinality,
     genforce,

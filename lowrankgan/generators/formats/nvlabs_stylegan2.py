@@ -23,8 +23,8 @@ _UNUSED = (".noise_const", ".noise_strength")
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    synthesis = _part(network(content), "synthesis")
-    return _part(synthesis, "b4") is not None
+    synthesis = submodule(network(content), "synthesis")
+    return submodule(synthesis, "b4") is not None
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
@@ -69,7 +69,7 @@ def network(content: Any) -> Record | None:
     return content if isinstance(content, Record) and content.name == "persistent" else None
 
 
-def _part(record: Any, name: str) -> Any:
+def submodule(record: Any, name: str) -> Any:
     """A submodule, or None where there is none."""
     for key in ("state", "_modules"):
         record = record.state if isinstance(record, Record) else record

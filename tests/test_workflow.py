@@ -179,3 +179,25 @@ def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
     assert done.returncode != 0
     assert "error: generator.num_layers: 5, the weights in" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("experiment", "checkpoint"),
+    [
+        ("stylegan2_random", "nv_sg2ada_uncond_r32.pkl"),
+        ("stylegan3_random", "nv_sg3t_uncond_r32.pkl"),
+        ("biggan_random", "ajbrock_biggan_r128.pth"),
+    ],
+)
+def test_a_checkpoint_runs_through_every_stage(
+    tmp_path: Path, experiment: str, checkpoint: str
+) -> None:
+    place = tmp_path / "a folder" / checkpoint
+    place.parent.mkdir()
+    shutil.copyfile(ROOT / "tests/data/checkpoints" / checkpoint, place)
+    override = f"set='generator.weights.path=\"{place}\"'"
+    done = _snakemake(tmp_path, "--config", f"experiment={experiment}", override)
+    assert done.returncode == 0, done.stdout + done.stderr
+    comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")
+    assert set(comparison["method"]) == {"projected", "constrained"}
+    assert (tmp_path / f"results/{experiment}/report.html").stat().st_size > 100_000

@@ -83,7 +83,7 @@ def checkpoint_from(metadata: Mapping[str, str], state: Mapping[str, Tensor]) ->
         description = json.loads(metadata[METADATA_KEY])
         values = {key: description[key] for key in ("architecture", "settings", "format")}
         return Checkpoint(state=state, assumed=tuple(description["assumed"]), **values)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise LowRankGANError(
             "safetensors without this project's metadata, expected a file that "
             "`lowrankgan convert` wrote"

@@ -13,6 +13,7 @@ from lowrankgan.generators.biggan_deep import BigGANDeep
 from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
+from lowrankgan.generators.progan import ProGAN
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.generators.stylegan3 import StyleGAN3
 
@@ -21,6 +22,7 @@ ARCHITECTURES: dict[str, type[Generator]] = {
     "biggan_deep": BigGANDeep,
     "dcgan": DCGAN,
     "mobilestylegan": MobileStyleGAN,
+    "progan": ProGAN,
     "stylegan2": StyleGAN2,
     "stylegan3": StyleGAN3,
 }

@@ -31,7 +31,7 @@ _WRAPPERS = ("models", "generator_smooth", "generator")
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    return "synthesis.layer0.style.weight" in _state(content)
+    return "synthesis.layer0.style.weight" in unwrapped(content)
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
@@ -40,7 +40,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     Raises:
         LowRankGANError: a tensor is missing or has another shape.
     """
-    source = _state(content)
+    source = unwrapped(content)
     hammer = "truncation.w_avg" not in source and "mapping.label_weight" not in source
     chosen = {**DEFAULTS, **options}
     clamp = None if chosen["conv_clamp"] is None else positive("conv_clamp", chosen["conv_clamp"])
@@ -57,7 +57,8 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint("stylegan2", settings, state, name, tuple(assumed))
 
 
-def _state(content: Any) -> Mapping[str, Any]:
+def unwrapped(content: Any) -> Mapping[str, Any]:
+    """The state dict of the generator, however deep it lies; empty where there is none."""
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

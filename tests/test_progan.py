@@ -1,103 +1,133 @@
-"""ProGAN against the definition in genforce's terms, written with plain operations."""
+"""ProGAN against arrays of the official implementations (tests/data/checkpoints)."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import jvp, linearize, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
+from tests.conftest import ROOT
+
+_CHECKPOINTS = ROOT / "tests/data/checkpoints"
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "fused": {"final": "tanh"},
+    "fading": {"num_classes": 3, "use_wscale": False, "fused_scale": True},
+    "growing": {},
+    "hammer": {"num_classes": 4, "z_gain": 1},
+    "interfacegan": {"final": "hardtanh"},
+}
 
 
-def _state(fused: bool, classes: int) -> dict[str, Tensor]:
+def _load(name: str) -> Generator:
+    return build_generator(read_checkpoint(_CHECKPOINTS / f"progan_{name}.pth", _OPTIONS[name]))
+
+
+def _latent(generator: Generator, name: str) -> tuple[Tensor, Tensor]:
+    """w and the reference image."""
+    with np.load(_CHECKPOINTS / "progan.npz") as arrays:
+        z, image = (torch.from_numpy(arrays[f"{name}.{key}"]) for key in ("z", "image"))
+        label = torch.from_numpy(arrays[f"{name}.label"]) if generator.num_classes else None
+    return generator.mapping(z.to(generator.dtype), label), image
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", _OPTIONS)
+def test_every_reference_image_is_reproduced(name: str, dtype: torch.dtype) -> None:
+    generator = _load(name).to(dtype)
+    w, expected = _latent(generator, name)
+    assert generator.layer_resolutions == (4,)
+    assert generator.resolution == expected.shape[-1]
+    found = generator.synthesis(generator.broadcast(w))
+    assert found.dtype == dtype
+    assert (found - expected).abs().max() <= 2e-5 * expected.abs().max()
+    halved = generator.synthesis(generator.broadcast(generator.truncate(w, 0.5)))
+    torch.testing.assert_close(halved, found, atol=1e-4, rtol=1e-4)
+
+
+def test_what_the_file_does_not_tell_is_said() -> None:
+    def asked(name: str, options: dict[str, Any]) -> list[str]:
+        checkpoint = read_checkpoint(_CHECKPOINTS / f"progan_{name}.pth", options)
+        return [sentence.split()[0] for sentence in checkpoint.assumed]
+
+    # Transposed weights show where a resolution is narrower than the one before.
+    assert asked("fused", {}) == ["final", "num_classes", "use_wscale"]
+    assert asked("growing", {}) == ["final", "num_classes", "use_wscale", "fused_scale"]
+    assert asked("fading", _OPTIONS["fading"]) == ["final"]
+
+
+def _image(generator: Generator, w: Tensor) -> Callable[[Tensor], Tensor]:
+    """The image as a function of what is edited of w."""
+    carried = w[:, generator.w_dim :]
+    return lambda edited: generator([torch.cat([edited, carried], dim=1)])
+
+
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
+@pytest.mark.parametrize("name", ["plain", "fused", "fading", "growing"])
+def test_derivatives_equal_differences(name: str) -> None:
+    generator = _load(name).double()
+    w, _ = _latent(generator, name)
+    image, edited = _image(generator, w[:1]), w[:1, : generator.w_dim]
     torch.manual_seed(0)
-    widths = {0: (6 + classes, 6), 1: (6, 6), 2: (6, 5), 3: (5, 5), 4: (5, 4), 5: (4, 4)}
-    state: dict[str, Tensor] = {"lod": torch.zeros(())}
-    for index, (inputs, outputs) in widths.items():
-        up = fused and index in (2, 4)
-        size = 4 if index == 0 else 3
-        shape = (inputs, outputs) if up else (outputs, inputs)
-        state[f"layer{index}.weight"] = torch.randn(*shape, size, size)
-        state[f"layer{index}.bias"] = torch.randn(outputs)
-    for block, width in enumerate((6, 5, 4)):
-        state[f"output{block}.weight"] = torch.randn(3, width, 1, 1)
-        state[f"output{block}.bias"] = torch.randn(3)
-    return state
-
-
-def _plain(state: dict[str, Tensor], z: Tensor, label: Tensor, fused: bool) -> Tensor:
-    def norm(x: Tensor) -> Tensor:
-        return x / torch.sqrt(torch.mean(x**2, dim=1, keepdim=True) + 1e-8)
-
-    x = torch.cat([norm(z) * 6**0.5, label], dim=1)[:, :, None, None]
-    for index in range(6):
-        weight, bias = state[f"layer{index}.weight"], state[f"layer{index}.bias"]
-        up = index in (2, 4)
-        fan_in = weight.shape[0 if up and fused else 1] * weight.shape[2] ** 2
-        weight = weight * (2 / fan_in) ** 0.5
-        x = norm(x)
-        if up and fused:
-            weight = F.pad(weight, (1, 1, 1, 1))
-            weight = sum(weight[:, :, a : a + 4, b : b + 4] for a in (0, 1) for b in (0, 1))  # type: ignore[assignment]
-            x = F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
-        else:
-            x = F.interpolate(x, scale_factor=2, mode="nearest") if up else x
-            x = F.conv2d(x, weight, bias, padding=3 if index == 0 else 1)
-        x = F.leaky_relu(x, 0.2)
-    return F.conv2d(norm(x), state["output2.weight"] / 2, state["output2.bias"])
-
-
-def _load(tmp_path: Path, state: dict[str, Tensor], **options: int) -> Generator:
-    torch.save({"generator_smooth": state}, tmp_path / "model.pth")
-    return build_generator(read_checkpoint(tmp_path / "model.pth", options))
-
-
-@pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("classes", [0, 3])
-def test_images_equal_those_of_plain_operations(tmp_path: Path, fused: bool, classes: int) -> None:
-    state = _state(fused, classes)
-    generator = _load(tmp_path, state, num_classes=classes)
-    assert (generator.resolution, generator.z_dim, generator.num_classes) == (16, 6, classes)
-    z = torch.randn(2, 6)
-    label = torch.tensor([0, 2]) if classes else None
-    one_hot = torch.zeros(2, 0) if label is None else F.one_hot(label, classes).float()
-    found = generator.synthesis(generator.broadcast(generator.mapping(z, label)))
-    expected = _plain(state, z, one_hot, fused)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("fused", [True, False])
-def test_derivatives_equal_differences(tmp_path: Path, fused: bool) -> None:
-    generator = _load(tmp_path, _state(fused, 0)).double()
-    w, tangents = torch.randn(1, 6).double(), torch.randn(2, 1, 6).double()
-
-    def image(v: Tensor) -> Tensor:
-        return generator.synthesis(generator.broadcast(v))
-
-    together = vmap(lambda tangent: jvp(image, (w,), (tangent,))[1])(tangents)
+    tangents = torch.randn(2, *edited.shape, dtype=torch.float64)
+    together = vmap(lambda tangent: jvp(image, (edited,), (tangent,))[1])(tangents)
+    _, linear = linearize(image, edited)
     for tangent, derivative in zip(tangents, together, strict=True):
-        torch.testing.assert_close(jvp(image, (w,), (tangent,))[1], derivative)
-        difference = (image(w + 1e-7 * tangent) - image(w - 1e-7 * tangent)) / 2e-7
-        assert (derivative - difference).norm() < 1e-5 * difference.norm()
+        torch.testing.assert_close(jvp(image, (edited,), (tangent,))[1], derivative)
+        torch.testing.assert_close(linear(tangent), derivative)
+        difference = (image(edited + 1e-6 * tangent) - image(edited - 1e-6 * tangent)) / 2e-6
+        assert (derivative - difference).norm() < 1e-6 * difference.norm()
+
+
+def _refusal(tmp_path: Path, state: dict[str, Tensor], options: dict[str, Any]) -> str:
+    torch.save(state, tmp_path / "model.pth")
+    with pytest.raises(LowRankGANError) as caught:
+        build_generator(read_checkpoint(tmp_path / "model.pth", options))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["plain", "fused", "interfacegan"])
+def test_what_does_not_fit_is_one_line(tmp_path: Path, name: str) -> None:
+    content = torch.load(_CHECKPOINTS / f"progan_{name}.pth", weights_only=True)
+    state = content.get("generator_smooth", content)
+    used = [key for key in state if not key.startswith("output")]
+    used += [key for key in state if key.startswith("output")][-2:]
+    for key in used:
+        assert _refusal(tmp_path, {**state, key: torch.zeros(5, 7, 9)}, _OPTIONS[name])
+        if key != "lod":
+            rest = {other: value for other, value in state.items() if other != key}
+            assert _refusal(tmp_path, rest, _OPTIONS[name])
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("option", "value", "message"),
     [
-        ("lod", torch.ones(()), "lod is 1.0, expected 0"),
-        ("layer3.bias", None, r"layer3\.bias is missing"),
-        ("layer3.weight", torch.zeros(5, 4, 3, 3), "channels do not follow"),
-        ("output2.weight", torch.zeros(1, 4, 1, 1), "output2.bias has the shape"),
+        ("num_classes", 12, "num_classes is 12, expected a whole number less than the 12"),
+        ("z_gain", 0, "z_gain is 0, expected a positive number"),
+        ("lod", 4, "lod is 4, expected 0 to 3"),
+        ("final", "relu", "final is 'relu', expected one of"),
+        ("use_wscale", "yes", "use_wscale is 'yes', expected true or false"),
+        ("fused_scale", True, r"layer6.bias has the shape \[8\], expected 12"),
     ],
 )
-def test_what_does_not_fit_is_one_line(
-    tmp_path: Path, key: str, value: Tensor | None, message: str
-) -> None:
-    state = {k: v for k, v in _state(False, 0).items() if k != key}
+def test_an_option_that_does_not_fit_is_one_line(option: str, value: Any, message: str) -> None:
     with pytest.raises(LowRankGANError, match=message):
-        _load(tmp_path, state if value is None else {**state, key: value})
+        build_generator(read_checkpoint(_CHECKPOINTS / "progan_plain.pth", {option: value}))
+
+
+@pytest.mark.parametrize(
+    ("label", "message"), [(None, "has no label"), ([1, 4], "label 4 is out of range")]
+)
+def test_a_label_that_does_not_fit_is_one_line(label: list[int] | None, message: str) -> None:
+    generator = _load("hammer")
+    with pytest.raises(LowRankGANError, match=message):
+        generator.mapping(torch.zeros(2, 8), None if label is None else torch.tensor(label))

@@ -7,6 +7,7 @@ image is made of need be there.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -35,7 +36,8 @@ class ProGAN(Generator):
     Args:
         state: see the module.
         num_classes: size of the label, 0 without.
-        z_norm: length of z where the label joins it; None is the square root of its size.
+        z_gain: factor of the pixel-normalised z where the label joins it; None is the square root
+            of its size.
         lod: level of detail of growing: 0 is the whole generator, at k the last k resolutions
             are nearest neighbours, and between whole numbers two images are blended.
         final: activation of the image, one of "linear", "tanh", "hardtanh".
@@ -48,39 +50,40 @@ class ProGAN(Generator):
         self,
         state: Mapping[str, Tensor],
         num_classes: int = 0,
-        z_norm: float | None = None,
+        z_gain: float | None = None,
         lod: float = 0.0,
         final: str = "linear",
     ) -> None:
         super().__init__()
-        count = sum(key.startswith("layers.") and key.endswith(".weight") for key in state) // 2
-        active = math.ceil(count - lod) if 0 <= lod < max(count, 1) else 0
-        if not active or final not in _FINAL:
-            raise LowRankGANError(
-                f"lod is {lod} and final is {final!r}, expected 0 to {max(count - 1, 0)} and one "
-                f"of {list(_FINAL)}; the state dict has {count} resolutions"
-            )
         first = take(state, "layers.0.weight", -1, -1, -1, -1)
-        if not 0 <= num_classes < first.shape[1]:
+        indices = [int(found[1]) for key in state if (found := re.match(r"layers\.(\d+)\.", key))]
+        count = 1 + max(indices) // 2
+        if final not in _FINAL:
+            raise LowRankGANError(f"final is {final!r}, expected one of {list(_FINAL)}")
+        if not isinstance(lod, int | float) or not 0 <= lod <= count - 1:
+            raise LowRankGANError(f"lod is {lod!r}, expected 0 to {count - 1}")
+        if not isinstance(num_classes, int) or not 0 <= num_classes < first.shape[1]:
             raise LowRankGANError(
-                f"num_classes is {num_classes}, expected 0 to {first.shape[1] - 1}, less than the "
-                "channels of layers.0.weight"
+                f"num_classes is {num_classes!r}, expected a whole number less than the "
+                f"{first.shape[1]} channels of layers.0.weight"
             )
         self.num_classes = self.carried_dim = num_classes
         self.z_dim = self.w_dim = first.shape[1] - num_classes
-        self.z_norm = self.z_dim**0.5 if z_norm is None else positive("z_norm", z_norm)
+        self.z_gain = self.z_dim**0.5 if z_gain is None else positive("z_gain", z_gain)
         self.layers = nn.ModuleList()
-        channels, size = first.shape[1], first.shape[2]
+        widths, size = [first.shape[1]], first.shape[2]
+        active = math.ceil(count - lod)
         for index in range(2 * active):
             kernel = size if index == 0 else 3
-            layer = _Layer(state, f"layers.{index}", channels, kernel, index > 0 and index % 2 == 0)
+            doubles = index > 0 and index % 2 == 0
+            layer = _Layer(state, f"layers.{index}", widths[-1], kernel, doubles)
             self.layers.append(layer)
-            channels = layer.bias.numel()
+            widths.append(layer.bias.numel())
         # Share of the image before in the last one, and what is left to nearest neighbours.
         self.blend, self.enlargement = lod % 1.0, 2 ** int(lod)
         shown = range(active - 2, active) if self.blend else range(active - 1, active)
         self.outputs = nn.ModuleDict(
-            {str(b): _Output(state, f"outputs.{b}", self.layers[2 * b + 1]) for b in shown}
+            {str(b): _Output(state, f"outputs.{b}", widths[2 * b + 2]) for b in shown}
         )
         self.final = _FINAL[final]
         self.register_buffer("w_mean", torch.zeros(self.w_dim))
@@ -105,8 +108,7 @@ class ProGAN(Generator):
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         z, label = slots[0].split([self.z_dim, self.num_classes], dim=1)
-        z = _normalize(z) * (self.z_norm / self.z_dim**0.5)
-        x = torch.cat([z, label], dim=1)[:, :, None, None]
+        x = torch.cat([_normalize(z) * self.z_gain, label], dim=1)[:, :, None, None]
         images = []
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -141,9 +143,9 @@ class _Layer(nn.Module):
 class _Output(nn.Module):
     """Pixel norm and a convolution of 1 x 1 to RGB."""
 
-    def __init__(self, state: Mapping[str, Tensor], name: str, layer: _Layer) -> None:
+    def __init__(self, state: Mapping[str, Tensor], name: str, inputs: int) -> None:
         super().__init__()
-        weight = take(state, f"{name}.weight", 3, layer.bias.numel(), 1, 1)
+        weight = take(state, f"{name}.weight", 3, inputs, 1, 1)
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(take(state, f"{name}.bias", 3))
 

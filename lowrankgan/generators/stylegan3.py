@@ -60,11 +60,11 @@ class StyleGAN3(Generator):
         self.num_classes = self.mapping_network.num_classes
         self.register_buffer("w_mean", take(state, "mapping.w_avg", self.w_dim).clone())
         self.input = _FourierFeatures(state, self.w_dim, **fourier)
-        channels = self.input.channels
+        channels, side = self.input.channels, fourier["size"]
         built = []
         for layer in layers:
-            built.append(_Layer(state, channels, self.w_dim, **layer))
-            channels = built[-1].channels
+            built.append(_Layer(state, channels, side, self.w_dim, **layer))
+            channels, side = built[-1].channels, layer["size"]
         self.layers = nn.ModuleList(built)
         self.output_scale = output_scale
         self.layer_resolutions = (fourier["size"], *(layer["size"] for layer in layers))
@@ -103,6 +103,7 @@ class _FourierFeatures(nn.Module):
         self.channels = weight.shape[0]
         self.size, self.sampling_rate, self.bandwidth = size, sampling_rate, bandwidth
         self.weight = nn.Parameter(weight / self.channels**0.5)
+        take(state, f"{name}.affine.bias", 4)
         self.affine = dense(state, f"{name}.affine", w_dim)
         for buffer, shape in (
             ("freqs", (self.channels, 2)),
@@ -148,10 +149,14 @@ def _matrices(rows: Sequence[Sequence[Tensor]]) -> Tensor:
 class _Layer(nn.Module):
     """Modulated convolution and filtered leaky ReLU; activations are modulated, not weights."""
 
+    up_filter: Tensor | None
+    down_filter: Tensor | None
+
     def __init__(
         self,
         state: Mapping[str, Tensor],
         inputs: int,
+        side: int,
         w_dim: int,
         name: str,
         size: int,
@@ -166,6 +171,7 @@ class _Layer(nn.Module):
         weight = take(state, f"{prefix}.weight", 3 if rgb else -1, inputs, -1, -1)
         self.channels, self.rgb = weight.shape[0], rgb
         self.up, self.down, self.padding, self.clamp = up, down, tuple(padding), clamp
+        take(state, f"{prefix}.affine.bias", inputs)
         self.affine = dense(state, f"{prefix}.affine", w_dim)
         if rgb:
             weight = weight / (inputs * weight.shape[2] * weight.shape[3]) ** 0.5
@@ -176,20 +182,27 @@ class _Layer(nn.Module):
         gain = take(state, f"{prefix}.magnitude_ema").rsqrt()
         self.weight = nn.Parameter((weight * gain).contiguous(memory_format=torch.channels_last))
         self.bias = nn.Parameter(take(state, f"{prefix}.bias", self.channels))
-        for filter in ("up_filter", "down_filter"):
-            self.register_buffer(filter, _filter(state, f"{prefix}.{filter}"))
+        for filter, factor, ndim in (("up_filter", up, 1), ("down_filter", down, 2)):
+            needed = factor > 1 and not rgb
+            self.register_buffer(filter, _filter(state, f"{prefix}.{filter}", ndim, needed))
+        found = self._sides(side)
+        if found != [size, size]:
+            raise LowRankGANError(
+                f"{prefix}: its filters and padding make it {found[0]} x {found[1]} px, "
+                f"expected {size} x {size}"
+            )
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        style = self.affine(w)
-        if not self.rgb:
+        style: Tensor = self.affine(w)
+        if not self.rgb:  # by itself, not over the batch as there: demodulation cancels the scale
             style = style * style.square().mean(1, keepdim=True).rsqrt()
         x = convolve(modulate(x, style), self.weight, padding=self.weight.shape[-1] - 1)
         if not self.rgb:
             x = modulate(x, (style.square() @ self.power + 1e-8).rsqrt())
         return filtered_leaky_relu(
             x + self.bias[:, None, None],
-            cast(Tensor | None, self.up_filter),
-            cast(Tensor | None, self.down_filter),
+            self.up_filter,
+            self.down_filter,
             self.up,
             self.down,
             self.padding,
@@ -198,9 +211,23 @@ class _Layer(nn.Module):
             clamp=self.clamp,
         )
 
+    def _sides(self, side: int) -> list[int]:
+        """Width and height in pixels of what it makes of a square of `side`."""
+        taps = sum(
+            filter.shape[0] - 1
+            for filter in (self.up_filter, self.down_filter)
+            if filter is not None
+        )
+        upsampled = (side + self.weight.shape[-1] - 1) * self.up - taps + self.down - 1
+        left, right, top, bottom = self.padding
+        return [(upsampled + pad) // self.down for pad in (left + right, top + bottom)]
 
-def _filter(state: Mapping[str, Tensor], key: str) -> Tensor | None:
+
+def _filter(state: Mapping[str, Tensor], key: str, max_ndim: int, needed: bool) -> Tensor | None:
     """A filter [k] or [k, k], or None where a layer has none."""
-    if key not in state:
+    found = state.get(key)
+    if found is None and not needed:
         return None
-    return take(state, key, *[-1] * state[key].ndim).clone()
+    if max_ndim == 2 and isinstance(found, Tensor) and found.ndim == 2:
+        return take(state, key, len(found), len(found)).clone()
+    return take(state, key, -1).clone()

@@ -1,17 +1,23 @@
 """StyleGAN3 as NVlabs pickles it; tensors have the canonical names, attributes the geometry."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats.nvlabs_stylegan2 import network, submodule
-from lowrankgan.generators.formats.state_dict import take
 from lowrankgan.generators.readers.nvlabs_modules import flatten
 
 DEFAULTS: dict[str, Any] = {}
+_KNOWN = re.compile(
+    r"mapping\.(w_avg|(fc\d+|embed)\.(weight|bias))"
+    r"|synthesis\.input\.(weight|transform|freqs|phases|affine\.(weight|bias))"
+    r"|synthesis\.[^.]+\.(weight|bias|magnitude_ema|(up|down)_filter|affine\.(weight|bias))"
+)
 
 
 def recognises(content: Any) -> bool:
@@ -23,51 +29,64 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     """The exponential moving average of the generator.
 
     Raises:
-        LowRankGANError: a tensor or attribute is missing or malformed.
+        LowRankGANError: a tensor or attribute is missing or malformed, or the network is a
+            variant that no official code makes.
     """
     found = network(content)
     assert found is not None  # as `recognises` has seen
     state, attributes = flatten(found)
+    for key in state:
+        if not _KNOWN.fullmatch(key):
+            raise LowRankGANError(f"{key} is unknown, expected a StyleGAN3 of the official code")
     names = attributes["synthesis"].get("layer_names")
     if not isinstance(names, list) or not all(f"synthesis.{name}" in attributes for name in names):
         raise LowRankGANError("synthesis.layer_names: expected the names of the layers")
-    source = _Attributes("synthesis.input", attributes["synthesis.input"])
+    source = _Attributes("synthesis.input", attributes)
     fourier = {
         "size": source.square("size"),
         "sampling_rate": source.number("sampling_rate"),
         "bandwidth": source.number("bandwidth"),
     }
-    layers = []
-    for name in names:
-        layer = _Attributes(f"synthesis.{name}", attributes[f"synthesis.{name}"])
-        layers.append(
-            {
-                "name": name,
-                "size": layer.square("out_size"),
-                "up": int(layer.number("up_factor")),
-                "down": int(layer.number("down_factor")),
-                "padding": [int(value) for value in layer.values("padding", 4)],
-                "clamp": layer.optional("conv_clamp"),
-                "rgb": bool(layer.get("is_torgb")),
-            }
-        )
+    layers = [_layer(name, _Attributes(f"synthesis.{name}", attributes)) for name in names]
     settings = {
         "fourier": fourier,
         "layers": layers,
-        "output_scale": _Attributes("synthesis", attributes["synthesis"]).number("output_scale"),
-        "lr_multiplier": _Attributes("mapping.fc0", attributes.get("mapping.fc0", {})).number(
-            "bias_gain"
-        ),
+        "output_scale": _Attributes("synthesis", attributes).number("output_scale"),
+        "lr_multiplier": _Attributes("mapping.fc0", attributes).number("bias_gain"),
     }
-    take(state, "mapping.w_avg", -1)
+    for layer in layers:
+        if layer["rgb"]:
+            state = _coloured(state, f"synthesis.{layer['name']}")
     return Checkpoint("stylegan3", settings, state, "NVlabs pickle of StyleGAN3")
+
+
+def _layer(name: str, attributes: "_Attributes") -> dict[str, Any]:
+    return {
+        "name": name,
+        "size": attributes.square("out_size"),
+        "up": attributes.whole("up_factor"),
+        "down": attributes.whole("down_factor"),
+        "padding": [int(value) for value in attributes.values("padding", 4)],
+        "clamp": attributes.optional("conv_clamp"),
+        "rgb": bool(attributes.get("is_torgb")),
+    }
+
+
+def _coloured(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The output layer of grey images repeated to RGB."""
+    return {
+        key: value.repeat(3, *[1] * (value.ndim - 1))
+        if key in (f"{name}.weight", f"{name}.bias") and value.shape[:1] == (1,)
+        else value
+        for key, value in state.items()
+    }
 
 
 class _Attributes:
     """The plain attributes of one module, which need not be what they should."""
 
-    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
-        self._name, self._values = name, values
+    def __init__(self, name: str, modules: Mapping[str, Mapping[str, Any]]) -> None:
+        self._name, self._values = name, modules.get(name, {})
 
     def get(self, key: str) -> Any:
         if key not in self._values:
@@ -85,6 +104,12 @@ class _Attributes:
 
     def number(self, key: str) -> float:
         return self.values(key, 1)[0]
+
+    def whole(self, key: str) -> int:
+        number = self.number(key)
+        if number < 1 or number != int(number):
+            raise LowRankGANError(f"{self._name}.{key}: {number}, expected 1, 2, ...")
+        return int(number)
 
     def optional(self, key: str) -> float | None:
         return None if self.get(key) is None else self.number(key)

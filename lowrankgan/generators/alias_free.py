@@ -49,7 +49,7 @@ def _up_sample(x: Tensor, taps: Tensor, factor: int, padding: Sequence[int]) -> 
         low, high = padding[:2] if axis == 3 else padding[2:]
         # The transposed convolution gives every sample that a filter's end can reach.
         start, end = len(taps) - 1 - low, len(taps) - factor - high
-        crop = max(0, min(start, end))
+        crop = max(0, min(start, end, len(taps) - 1))
         rest += [crop - start, crop - end]
         kernel = taps.view([-1 if index == axis else 1 for index in range(4)])
         x = convolve_transposed(

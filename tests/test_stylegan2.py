@@ -11,7 +11,9 @@ from torch.func import jvp, linearize, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats import nvlabs_stylegan2
 from lowrankgan.generators.loading import build_generator
+from lowrankgan.generators.readers.content import Record, read_content
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.gram import gram_matrices
@@ -213,6 +215,70 @@ def test_what_does_not_fit_is_one_line(name: str) -> None:
             with pytest.raises(LowRankGANError) as caught:
                 build_generator(Checkpoint("stylegan2", whole.settings, state, whole.format))
             assert "\n" not in str(caught.value)
+
+
+def _parts(record: Record, name: str = "") -> dict[str, dict[str, Any]]:
+    """Every module of a pickled network by its name, as the dictionary of its attributes."""
+    state = record.state["state"]
+    found = {name: state}
+    for key, part in state["_modules"].items():
+        if isinstance(part, Record):
+            found |= _parts(part, f"{name}.{key}".strip("."))
+    return found
+
+
+def _pickled() -> tuple[Any, dict[str, dict[str, Any]]]:
+    content = read_content(CHECKPOINTS / NVLABS)
+    return content, _parts(content["G_ema"])
+
+
+def test_attributes_of_a_pickle_are_honoured() -> None:
+    content, parts = _pickled()
+    for name, part in parts.items():
+        if name.endswith(("conv0", "conv1")):
+            part["use_noise"] = False
+            part["conv_clamp"] = np.float64(7)
+        if name.endswith("torgb"):
+            part["conv_clamp"] = 7
+            part["_parameters"] |= {k: v[:1] for k, v in part["_parameters"].items()}
+        if name.startswith("mapping.fc"):
+            part["bias_gain"] = 0.02
+        if "resample_filter" in part["_buffers"]:
+            part["_buffers"]["resample_filter"] = torch.arange(1.0, 9) / 36
+    content = {"G": content["G_ema"], "G_ema": None}
+    del parts["mapping"]["_buffers"]["w_avg"]
+    assert nvlabs_stylegan2.recognises(content)
+    found = nvlabs_stylegan2.convert(content, {})
+    assert found.settings == {"architecture": "skip", "lr_multiplier": 0.02, "conv_clamp": 7.0}
+    assert any("average of w" in sentence for sentence in found.assumed)
+    assert not any("noise" in key for key in found.state)
+    image = build_generator(found).synthesis(torch.randn(1, 8, 64))
+    assert image.shape == (1, 3, 32, 32)
+    assert torch.equal(image[:, 0], image[:, 2])  # grey
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value", "message"),
+    [
+        (
+            "mapping.fc3",
+            "activation",
+            "relu",
+            r"mapping\.fc3\.activation: 'relu', expected 'lrelu'",
+        ),
+        ("synthesis.b8.conv1", "conv_clamp", 3, "conv_clamp: layers differ in it"),
+        ("synthesis.b8", "architecture", "orig", "architecture: layers differ in it"),
+        ("mapping.fc1", "bias_gain", [1], "bias_gain: expected a number, got list"),
+        ("synthesis.b16.conv0", "conv_clamp", float("inf"), "conv_clamp: inf, expected a finite"),
+    ],
+)
+def test_attributes_that_no_official_code_makes_are_refused(
+    module: str, name: str, value: Any, message: str
+) -> None:
+    content, parts = _pickled()
+    parts[module][name] = value
+    with pytest.raises(LowRankGANError, match=message):
+        nvlabs_stylegan2.convert(content, {})
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ class MappingNetwork(nn.Module):
         super().__init__()
         numbers = re.findall(r"^mapping\.fc(\d+)\.", "\n".join(state), flags=re.MULTILINE)
         size = take(state, "mapping.fc0.weight", -1, -1).shape[1]
-        self.embed = dense(state, "mapping.embed", -1) if "mapping.embed.weight" in state else None
+        conditional = any(key.startswith("mapping.embed.") for key in state)
+        self.embed = dense(state, "mapping.embed", -1) if conditional else None
         self.num_classes = 0 if self.embed is None else self.embed.in_features
         self.z_dim = size - (0 if self.embed is None else self.embed.out_features)
         layers = []

@@ -26,7 +26,7 @@ from lowrankgan.generators.formats.stylegan2_layout import (
 
 DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01, "conv_clamp": None}
 """Learning rate multiplier of the mapping network; bound of activations (Hammer only)."""
-_WRAPPERS = ("models", "generator_smooth", "generator")
+_WRAPPERS = ("state", "models", "generator_smooth", "generator")
 
 
 def recognises(content: Any) -> bool:

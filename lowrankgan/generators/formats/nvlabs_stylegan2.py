@@ -42,19 +42,20 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         for name, values in attributes.items()
         if name.startswith("synthesis.b") and name.endswith((".conv0", ".conv1"))
     }
-    for name, values in layers.items():
+    for name, values in [*layers.items(), *_mapping_layers(attributes).items()]:
         if values.get("activation", "lrelu") != "lrelu":
             raise LowRankGANError(f"{name}.activation: {values['activation']!r}, expected 'lrelu'")
+    for name, values in layers.items():
         if not values.get("use_noise", True):
             state = {key: t for key, t in state.items() if not _is_noise(key, name)}
     rgb = {k: v for k, v in attributes.items() if k.endswith(".torgb")}
     blocks = [v for k, v in attributes.items() if k.count(".") == 1 and k.startswith("synthesis.b")]
     settings = {
         "architecture": _common(blocks, "architecture", "skip"),
-        "lr_multiplier": float(_common(_mapping_layers(attributes), "bias_gain", 0.01)),
+        "lr_multiplier": float(_common(_mapping_layers(attributes).values(), "bias_gain", 0.01)),
         "conv_clamp": _common([*layers.values(), *rgb.values()], "conv_clamp", None),
     }
-    state = _coloured(state)
+    state = {key: _regular(key, value) for key, value in state.items()}
     assumed: tuple[str, ...] = ()
     if "mapping.w_avg" not in state:
         state["mapping.w_avg"] = average_w(state, settings["lr_multiplier"])
@@ -65,7 +66,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
 def network(content: Any) -> Record | None:
     """The generator in a pickle of NVlabs: `G_ema`, else `G`, else the pickled module itself."""
     if isinstance(content, Mapping):
-        content = content.get("G_ema", content.get("G"))
+        content = content.get("G_ema") or content.get("G")
     return content if isinstance(content, Record) and content.name == "persistent" else None
 
 
@@ -77,8 +78,10 @@ def submodule(record: Any, name: str) -> Any:
     return record.get(name) if isinstance(record, Mapping) else None
 
 
-def _mapping_layers(attributes: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [values for name, values in attributes.items() if name.startswith("mapping.fc")]
+def _mapping_layers(
+    attributes: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Mapping[str, Any]]:
+    return {name: values for name, values in attributes.items() if name.startswith("mapping.fc")}
 
 
 def _common(modules: Iterable[Mapping[str, Any]], name: str, missing: Any) -> Any:
@@ -105,11 +108,10 @@ def _is_noise(key: str, layer: str) -> bool:
     return key.startswith(f"{layer}.") and key.endswith(_UNUSED)
 
 
-def _coloured(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Output layers of grey images repeated to RGB."""
-    return {
-        key: value.repeat(3, *[1] * (value.ndim - 1))
-        if key.endswith((".torgb.weight", ".torgb.bias")) and value.shape[:1] == (1,)
-        else value
-        for key, value in state.items()
-    }
+def _regular(key: str, value: Tensor) -> Tensor:
+    """Output layers of grey images repeated to RGB; filters, which are 1-D if long, as squares."""
+    if key.endswith((".torgb.weight", ".torgb.bias")) and value.shape[:1] == (1,):
+        return value.repeat(3, *[1] * (value.ndim - 1))
+    if key.endswith(".resample_filter") and value.ndim == 1:
+        return value.outer(value)
+    return value

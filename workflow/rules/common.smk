@@ -27,7 +27,9 @@ RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # differ between `make run` and `snakemake`, and each would run everything again.
 SEARCH = shlex.quote(str(Path(sys.executable).parent))
 # It replaces Snakemake's own prefix, so that it says again that a failure in a pipe is one.
-shell.prefix(f"set -euo pipefail; export PATH={SEARCH}:$PATH PYTHONPATH={shlex.quote(str(BASE))}; ")
+shell.prefix(
+    f"set -euo pipefail; export PATH={SEARCH}:$PATH PYTHONPATH={shlex.quote(str(BASE))}; "
+)
 
 
 wildcard_constraints:

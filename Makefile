@@ -1,5 +1,6 @@
 # make run                                   the default experiment
 # make run ARGS='experiment=ffhq region=[eyes,mouth]'
+# make train                                 a BigGAN of its own, see conf/train
 # make test, make lint                       what CI runs
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -10,11 +11,14 @@ export ARGS PROFILE
 BIN := .venv/bin
 SOURCES := lowrankgan workflow scripts tests
 
-.PHONY: run test lint format
+.PHONY: run train test lint format
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
 	@$(BIN)/python -m workflow.run
+
+train: .venv/.complete
+	@$(BIN)/snakemake --profile $(PROFILE) trained --config training="$$ARGS"
 
 test: .venv/.complete
 	$(BIN)/python -m pytest

@@ -10,24 +10,29 @@ from snakemake.exceptions import WorkflowError
 
 from lowrankgan.errors import LowRankGANError
 from workflow.code import code_of
-from workflow.configuration import load_configuration
-from workflow.overrides import overrides_of
+from workflow.configuration import load_configuration, load_training
+from workflow.overrides import overrides_of, training_overrides_of
 from workflow.plan import TABLES, unroll
 from workflow.publication import publish_job, report_command
+from workflow.train_plan import unroll_training
 
 try:
     configuration = load_configuration(overrides_of(config))
     plan = unroll(configuration)
+    training = unroll_training(load_training(training_overrides_of(config)))
 except LowRankGANError as error:
     raise WorkflowError(str(error))
 
+steps = plan.steps | training.steps
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # The running interpreter, whatever PATH says. In the prefix, for a command that names it would
 # differ between `make run` and `snakemake`, and each would run everything again.
 SEARCH = shlex.quote(str(Path(sys.executable).parent))
 # It replaces Snakemake's own prefix, so that it says again that a failure in a pipe is one.
-shell.prefix(f"set -euo pipefail; export PATH={SEARCH}:$PATH PYTHONPATH={shlex.quote(str(BASE))}; ")
+shell.prefix(
+    f"set -euo pipefail; export PATH={SEARCH}:$PATH PYTHONPATH={shlex.quote(str(BASE))}; "
+)
 
 
 wildcard_constraints:
@@ -38,7 +43,7 @@ def parents(stage):
     """Records of the steps that a step builds on."""
 
     def records(wildcards):
-        found = plan.steps[stage, wildcards.key].parents.values()
+        found = steps[stage, wildcards.key].parents.values()
         return [step.record for steps in found for step in steps]
 
     return records
@@ -46,7 +51,7 @@ def parents(stage):
 
 def job(stage):
     """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
-    return lambda wildcards: plan.steps[stage, wildcards.key].job
+    return lambda wildcards: steps[stage, wildcards.key].job
 
 
 def reported(folder, name, kind):

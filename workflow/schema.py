@@ -93,6 +93,8 @@ class Sample(Strict):
     """Number of leading layers that are truncated; null truncates all."""
     label: Annotated[int, Field(ge=0)] | None = None
     """Class of a conditional generator."""
+    other_labels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Classes that the directions found on `label` are tested on too."""
     analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     first_test_seed: Seed
     test_faces: Annotated[int, Field(ge=1, le=100_000)]
@@ -100,6 +102,12 @@ class Sample(Strict):
     @property
     def test_seeds(self) -> tuple[int, ...]:
         return tuple(range(self.first_test_seed, self.first_test_seed + self.test_faces))
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        if self.label in self.other_labels or (self.other_labels and self.label is None):
+            raise ValueError(f"other_labels: expected classes beside label, which is {self.label}")
+        return self
 
     @model_validator(mode="after")
     def _unseen(self) -> Self:
@@ -252,9 +260,26 @@ class Metric(Strict):
 
     perceptual: Package
     landmarks: Package
+    attributes: Literal["landmarks", "garments"]
+    """What is scored on each edited image: facial attributes, or what a classifier of garments
+    and simple measures of the region say."""
+    classifier: LocalFile | None
+    """Weights of the classifier, as `make train` writes them."""
     resamples: Annotated[int, Field(ge=100)]
     level: Share
     seed: Seed
+
+    @model_validator(mode="after")
+    def _scored(self) -> Self:
+        if self.attributes == "garments" and self.classifier is None:
+            raise ValueError("attributes: garments needs a classifier")
+        return self
+
+
+class Linearity(Strict):
+    """How far the first-order prediction is followed, in float64; for small generators."""
+
+    steps: Annotated[tuple[Positive, ...], Field(min_length=2)]
 
 
 class Figure(Strict):
@@ -283,6 +308,7 @@ class Configuration(Strict):
     edit: Edit
     metric: Metric
     figure: Figure
+    linearity: Linearity | None
 
     @field_validator("region", mode="before")
     @classmethod

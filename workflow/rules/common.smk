@@ -12,7 +12,7 @@ from lowrankgan.errors import LowRankGANError
 from workflow.code import code_of
 from workflow.configuration import load_configuration, load_training
 from workflow.overrides import overrides_of, training_overrides_of
-from workflow.plan import TABLES, unroll
+from workflow.plan import unroll
 from workflow.publication import publish_job, report_command
 from workflow.train_plan import unroll_training
 

@@ -29,6 +29,7 @@ def main(job: Job) -> None:
             trainer.save(folder)
             _samples(trainer, data.classes).save(folder / f"samples_{trainer.step:06d}.png")
     save_checkpoint(export(trainer.calibrated()), job.output / "generator.safetensors")
+    _samples(trainer, data.classes).save(job.output / "samples.png")
     losses = pd.DataFrame(trainer.losses, columns=["discriminator", "generator"])
     losses.to_csv(job.output / "losses.csv", index_label="step")
 

@@ -1,15 +1,19 @@
 """The trainer on tiny networks, and what its samples are judged by."""
 
+import importlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from job import run
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import load_checkpoint, save_checkpoint
 from lowrankgan.generators.loading import build_generator
@@ -27,6 +31,8 @@ from lowrankgan.training.generator import export, render
 from lowrankgan.training.settings import Settings
 from lowrankgan.training.sources import fetch_files
 from lowrankgan.training.trainer import Trainer
+from workflow.configuration import load_training
+from workflow.train_plan import unroll_training
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(
@@ -221,3 +227,47 @@ def test_data_that_cannot_be_had_names_every_source(tmp_path: Path) -> None:
     message = str(raised.value)
     assert message.count("\n") == 0
     assert all(part in message for part in ("/no/such:", "apt-get download", "https://["))
+
+
+def test_the_stages_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four scripts on a folder of pictures, and once more from a checkpoint."""
+    random = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in range(12):
+            pixels = random.integers(0, 100, (16, 16, 3)) + 150 * (name == "light")
+            picture = Image.fromarray(pixels.astype(np.uint8))
+            picture.save(tmp_path / "data" / name / f"{index}.png")
+    overrides = [
+        "~data",
+        "+data={kind: folder, path: data, held_out_every: 3}",
+        "classes=[dark, light]",
+        "network={chunk: 3, embedding: 4, channels: [8, 6, 4], discriminator: [4, 8]}",
+        "schedule.steps=4",
+        "schedule.batch=4",
+        "schedule.report_every=2",
+        "classifier.steps=5",
+        "assessed=100",
+    ]
+    monkeypatch.chdir(tmp_path)
+    plan = unroll_training(load_training(overrides))
+    for step in plan.steps.values():
+        monkeypatch.setattr(sys, "argv", [step.stage, step.job])
+        run(importlib.import_module(step.stage).main)
+    card = Path(plan.card.folder)
+    text = (card / "card.md").read_text()
+    assert "4 steps of 4 images" in text
+    assert "16 images to train on" in text
+    assert (card / "curves.png").exists()
+    with Image.open(card / "samples.png") as picture:
+        assert picture.size == (2 * 16, 10 * 16)
+    quality = pd.read_csv(card / "quality.csv")
+    assert quality["classifier accuracy"].between(0, 1).all()
+    assert (quality["Frechet distance to held-out"] > 0).all()
+    trained = next(step for step in plan.steps.values() if step.stage == "train")
+    weights = Path(trained.folder) / "generator.safetensors"
+    before = weights.read_bytes()
+    weights.unlink()
+    monkeypatch.setattr(sys, "argv", ["train", trained.job])
+    run(importlib.import_module("train").main)
+    assert weights.read_bytes() == before

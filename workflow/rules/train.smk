@@ -52,6 +52,7 @@ rule train:
     output:
         generator="results/train/{key}/generator.safetensors",
         losses="results/train/{key}/losses.csv",
+        samples="results/train/{key}/samples.png",
         record="results/train/{key}/record.json",
     log:
         "results/train/{key}/log.txt",

@@ -37,6 +37,7 @@ format: .venv/.complete
 
 # torch first: what is installed after it then takes the build that is there.
 .venv/.complete: requirements.lock
+	@test ! -L .venv || { echo 'error: .venv is a link; --clear would empty the environment that it leads to' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)

@@ -1,5 +1,6 @@
 # make run                                   the default experiment
 # make run ARGS='experiment=ffhq region=[eyes,mouth]'
+# make train                                 a BigGAN of its own, see conf/train
 # make test, make lint                       what CI runs
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -10,11 +11,14 @@ export ARGS PROFILE
 BIN := .venv/bin
 SOURCES := lowrankgan workflow scripts tests
 
-.PHONY: run test lint format
+.PHONY: run train test lint format
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
 	@$(BIN)/python -m workflow.run
+
+train: .venv/.complete
+	@$(BIN)/snakemake --profile $(PROFILE) trained --config training="$$ARGS"
 
 test: .venv/.complete
 	$(BIN)/python -m pytest
@@ -33,6 +37,7 @@ format: .venv/.complete
 
 # torch first: what is installed after it then takes the build that is there.
 .venv/.complete: requirements.lock
+	@test ! -L .venv || { echo 'error: .venv is a link; --clear would empty the environment that it leads to' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)

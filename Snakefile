@@ -12,10 +12,12 @@ include: "workflow/rules/faces.smk"
 include: "workflow/rules/subspaces.smk"
 include: "workflow/rules/edits.smk"
 include: "workflow/rules/results.smk"
+include: "workflow/rules/train.smk"
 
 
 localrules:
     all,
+    trained,
 
 
 rule all:

@@ -34,3 +34,10 @@ def contact_sheet(images: Sequence[NDArray[np.uint8]], path: Path) -> None:
         small = image.resize((side, side), Image.Resampling.LANCZOS)
         sheet.paste(small, (index % columns * side, index // columns * side))
     sheet.save(path)
+
+
+def image_grid(images: NDArray[np.uint8], columns: int) -> Image.Image:
+    """Images [N, H, W, 3] row by row without gaps, N a multiple of the columns."""
+    _, height, width, channels = images.shape
+    tiles = images.reshape(-1, columns, height, width, channels).swapaxes(1, 2)
+    return Image.fromarray(tiles.reshape(-1, columns * width, channels))

@@ -15,6 +15,7 @@ from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
 from lowrankgan.figures.differences import difference_maps
 from lowrankgan.figures.generalization import generalization_matrix
+from lowrankgan.figures.linearity import prediction_curves
 from lowrankgan.figures.sensitivity import sensitivity_maps
 from lowrankgan.figures.spectra import spectra
 from lowrankgan.figures.strips import edit_strips
@@ -76,6 +77,10 @@ def _sensitivity(job: Job) -> Figure:
     )
 
 
+def _linearity(job: Job) -> Figure:
+    return prediction_curves(pd.read_csv(job.input("linearity") / "errors.csv"))
+
+
 def _strips(job: Job) -> Figure:
     editor = _Editor(job)
     method = job.settings["labels"].index(job.settings["method"])
@@ -130,6 +135,7 @@ _KINDS: dict[str, Callable[[Job], Figure]] = {
     "curves": _curves,
     "differences": _differences,
     "generalization": _generalization,
+    "linearity": _linearity,
     "sensitivity": _sensitivity,
     "spectra": _spectra,
     "strips": _strips,

@@ -6,10 +6,9 @@ import pandas as pd
 from torch import Tensor
 
 from edited import Face, directions_of, faces_of, perceptual_of
-from faces import landmarks_of
 from job import Job, run
-from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.masked import inside_outside, masked_mse
+from scores import scores_of
 
 
 def main(job: Job) -> None:
@@ -21,7 +20,7 @@ def main(job: Job) -> None:
         for row in edits[edits["face"] == face.seed].to_dict("records"):
             direction = directions[row["region"]][row["direction"] - 1]
             edited = face.edited(direction, row["step"])
-            table.append(row | measures.compare(edited, face.masks[row["region"]]))
+            table.append(row | measures.compare(edited, row["region"]))
     pd.DataFrame(table).to_csv(job.output / "metrics.csv", index=False)
 
 
@@ -30,15 +29,16 @@ class _Measures:
 
     def __init__(self, job: Job) -> None:
         self._trunks = {"alex": perceptual_of(job, "alex"), "vgg": perceptual_of(job, "vgg")}
-        self._landmarks = landmarks_of(job)
+        self._scores = scores_of(job)
 
     def begin(self, face: Face) -> None:
-        self._original = face.original
+        self._original, self._masks = face.original, face.masks
+        self._before = {n: self._scores(face.original, mask) for n, mask in face.masks.items()}
         self._features = {n: trunk.features(face.original) for n, trunk in self._trunks.items()}
-        self._points = self._landmarks(face.original)[0]
 
-    def compare(self, edited: Tensor, mask: Tensor) -> dict[str, float]:
+    def compare(self, edited: Tensor, region: str) -> dict[str, float]:
         """Measures of one edited face [1, 3, R, R] in [0, 1]; attributes as their change."""
+        mask = self._masks[region]
         inside, outside = masked_mse(self._original, edited, mask)
         values = {"mse_inside": float(inside), "mse_outside": float(outside)}
         for net, trunk in self._trunks.items():
@@ -49,10 +49,8 @@ class _Measures:
         alex = self._trunks["alex"]
         composite = alex.features(edited.where(mask[:, None], self._original))
         values["lpips_alex_composite"] = float(alex.distance(self._features["alex"], composite))
-        points = self._landmarks(edited)[0]
-        for name, score in ATTRIBUTES.items():
-            values[name] = float(score(points)[0] - score(self._points)[0])
-        return values
+        scores, before = self._scores(edited, mask), self._before[region]
+        return values | {name: score - before[name] for name, score in scores.items()}
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ import pandas as pd
 
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
+from lowrankgan.metrics.garments import NAMES
 from lowrankgan.tables import compare, summarize, write_table
 
 _OUTSIDE = ["mse_outside", "lpips_alex_outside", "lpips_vgg_outside"]
 _INSIDE = ["mse_inside", "lpips_alex_inside", "lpips_vgg_inside", "lpips_alex_composite"]
 _BASELINE = "unprojected"
+_SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
 def main(job: Job) -> None:
@@ -22,7 +24,7 @@ def main(job: Job) -> None:
     )
     matched = metrics[metrics["target"] != "published"]
     averaged = matched[matched["source"] == "average"]
-    attributes = summarize(matched, list(ATTRIBUTES), **resampling)
+    attributes = summarize(matched, _SCORES[s["attributes"]], **resampling)
     attributes["per_outside_change"] = _per_outside_change(attributes, matched)
     generalize = job.input("generalize")
     matrix = pd.read_csv(generalize / "matrix.csv")
@@ -55,6 +57,20 @@ def main(job: Job) -> None:
             "Principal angles between the subspaces that different analysis images give.",
         ),
     }
+    if s["classes"]:
+        found = matched[matched["source"].isin(["average", *s["classes"]])]
+        tables["classes"] = (
+            compare(found, _BASELINE, _OUTSIDE, **resampling).rename(columns={"source": "on"}),
+            "Directions found on one class, applied to it (average) and to others: change outside "
+            "the region over that of the unprojected direction, at equal change inside.",
+        )
+    if "linearity" in job.inputs:
+        tables["exactness"] = (
+            pd.read_csv(job.input("linearity") / "ranks.csv"),
+            "Ranks of the Jacobian of each region and of the rest in float64, beyond rounding; "
+            "nullity is the dimension of the null space, leak the largest change of a pixel along "
+            "it to first order, over that along the leading direction.",
+        )
     for name, (table, caption) in tables.items():
         write_table(table, job.output / name, caption, digits=4)
 

@@ -15,7 +15,7 @@ from workflow.schema import Configuration, Download, Generator, LocalFile, Packa
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], "Step"]
 AVERAGE = "average"
-TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
+_TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,14 @@ class Plan:
     figures: Mapping[str, Step]
 
     @property
+    def table_names(self) -> tuple[str, ...]:
+        """What the step of the tables writes."""
+        names: tuple[str, ...] = _TABLES
+        if self.tables.settings["classes"]:
+            names += ("classes",)
+        return (*names, "exactness") if "linearity" in self.tables.parents else names
+
+    @property
     def final(self) -> list[Step]:
         """The steps whose output people look at."""
         return [self.tables, *self.figures.values()]
@@ -119,6 +127,10 @@ class _Unroller:
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]
         self.test = self._sample(configuration.sample.test_seeds)
+        self.other_classes = {
+            f"class {label}": self._sample(configuration.sample.test_seeds, label)
+            for label in configuration.sample.other_labels
+        }
         seeds = configuration.sample.analysis_seeds
         self.jacobians = {f"seed {seed}": self._jacobian(seed) for seed in seeds}
         self.sources: dict[str, list[Step]] = {AVERAGE: list(self.jacobians.values())}
@@ -140,12 +152,20 @@ class _Unroller:
             for m in (methods if source == AVERAGE else self._transferred(methods))
         }
         edits = {
-            pair: self._edit(subspace, published=pair[0] == AVERAGE)
+            pair: self._edit(subspace, self.test, published=pair[0] == AVERAGE)
             for pair, subspace in subspaces.items()
         }
-        metrics = {pair: self._metrics(subspaces[pair], edit) for pair, edit in edits.items()}
+        metrics = {
+            pair: self._metrics(subspaces[pair], edit, self.test) for pair, edit in edits.items()
+        }
         generalize = self._generalize(subspaces, metrics)
-        tables = self._tables(factors, metrics, generalize)
+        for name, sample in self.other_classes.items():
+            for m in methods:
+                subspace = subspaces[AVERAGE, m.label]
+                edit = self._edit(subspace, sample, published=False)
+                metrics[name, m.label] = self._metrics(subspace, edit, sample)
+        exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
+        tables = self._tables(factors, metrics, generalize, exact)
         averaged = [
             (m.label, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods
         ]
@@ -170,8 +190,10 @@ class _Unroller:
             inputs["landmarks"] = self.landmarks
         return inputs
 
-    def _sample(self, seeds: Sequence[int]) -> Step:
+    def _sample(self, seeds: Sequence[int], label: int | None = None) -> Step:
         settings = {key: getattr(self.c.sample, key) for key in ("psi", "cutoff", "label")}
+        if label is not None:
+            settings["label"] = label
         return Step("sample", settings | {"seeds": list(seeds)}, {"generator": self.generator})
 
     def _jacobian(self, seed: int) -> Step:
@@ -201,18 +223,37 @@ class _Unroller:
             "regions": self.regions,
         }
 
-    def _edit(self, subspace: Step, published: bool) -> Step:
+    def _edit(self, subspace: Step, sample: Step, published: bool) -> Step:
         keys = ("targets", "tolerance", "max_step")
         settings = {key: getattr(self.c.edit, key) for key in keys} | self._measured()
         settings["published_steps"] = list(self.c.edit.published_steps) if published else []
         settings["published_faces"] = self.c.edit.published_faces
         parents = {"subspace": [subspace], "perceptual": self.perceptual}
-        return Step("edit", settings, self._image_inputs(self.test) | parents)
+        return Step("edit", settings, self._image_inputs(sample) | parents)
 
-    def _metrics(self, subspace: Step, edit: Step) -> Step:
+    def _metrics(self, subspace: Step, edit: Step, sample: Step) -> Step:
         parents = {"subspace": [subspace], "edit": [edit], "perceptual": self.perceptual}
-        parents["landmarks"] = self.landmarks
-        return Step("metrics", self._measured(), self._image_inputs(self.test) | parents)
+        settings = self._measured() | {"attributes": self.c.metric.attributes}
+        if self.c.metric.classifier is None:
+            parents["landmarks"] = self.landmarks
+        else:
+            path = Path(self.c.metric.classifier.path)
+            settings |= {"classifier": str(path), "sha256": hash_of(path)}
+            settings["label"] = sample.settings["label"]
+        return Step("metrics", settings, self._image_inputs(sample) | parents)
+
+    def _linearity(self, subspaces: Sequence[tuple[str, Step]]) -> Step | None:
+        if self.c.linearity is None:
+            return None
+        settings = {
+            "layers": self.c.model_dump(mode="json")["edit"]["layers"],
+            "regions": self.regions,
+            "steps": list(self.c.linearity.steps),
+            "labels": [label for label, _ in subspaces],
+        }
+        sample = self._sample(self.c.sample.analysis_seeds)
+        parents = {"subspace": [subspace for _, subspace in subspaces]}
+        return Step("linearity", settings, self._image_inputs(sample) | parents)
 
     def _generalize(
         self, subspaces: Mapping[tuple[str, str], Step], metrics: Mapping[tuple[str, str], Step]
@@ -230,15 +271,19 @@ class _Unroller:
         factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
+        linearity: Step | None,
     ) -> Step:
-        keys = ("resamples", "level", "seed")
+        keys = ("resamples", "level", "seed", "attributes")
         settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
+        settings["classes"] = list(self.other_classes)
         settings |= {"pairs": list(metrics), "factors": [source for source, *_ in factors]}
         parents = {
             "metrics": list(metrics.values()),
             "factorize": list(factors.values()),
             "generalize": [generalize],
         }
+        if linearity:
+            parents["linearity"] = [linearity]
         return Step("tables", settings, parents)
 
     def _figures(
@@ -273,6 +318,9 @@ class _Unroller:
                 "sensitivity", colours, {"jacobian": list(self.jacobians.values())}
             ),
         }
+        if "linearity" in tables.parents:
+            exact = {"linearity": list(tables.parents["linearity"])}
+            figures["linearity"] = _figure("linearity", {}, exact)
         for name in self.regions:
             chosen = shared | {"region": name, "labels": labels}
             steps = {"steps": list(self.c.figure.strip_steps), "method": first}

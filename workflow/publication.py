@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from workflow.plan import TABLES, Plan, canonical
+from workflow.plan import Plan, canonical
 from workflow.schema import Configuration
 
 
@@ -13,7 +13,7 @@ def publish_job(configuration: Configuration, plan: Plan) -> str:
     """What `scripts/publish.py` is told, as one line of JSON."""
     settings = {
         "figures": {name: step.folder for name, step in plan.figures.items()},
-        "tables": TABLES,
+        "tables": plan.table_names,
         "configuration": yaml.safe_dump(configuration.model_dump(mode="json", by_alias=True)),
         "index": [[step.stage, step.folder, step.settings] for step in plan.steps.values()],
     }

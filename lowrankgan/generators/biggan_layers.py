@@ -16,6 +16,7 @@ from lowrankgan.generators.base import Generator
 from lowrankgan.generators.forward_mode import convolve, modulate
 
 LATENTS = ("z", "class")
+EPSILON = 1e-5  # of batch normalisation, in training; stored variances have theirs within
 
 
 class ClassConditionalGenerator(Generator):
@@ -198,7 +199,9 @@ def statistics_weights(truncation: Tensor, steps: int) -> Tensor:
 
 
 def apply(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """A convolution that keeps the size, by `forward_mode.convolve`."""
+    """A convolution that keeps the size; its weight is a constant but in training."""
+    if convolution.training:
+        return F.conv2d(x, convolution.weight, convolution.bias, padding="same")
     return convolve(x, convolution.weight, convolution.bias)
 
 
@@ -207,8 +210,11 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2)
 
 
-class _Norm(nn.Module):
-    """Batch normalisation by stored statistics; their weights are [N, S], or [1, S] for all."""
+class BatchNorm(nn.Module):
+    """Batch normalisation by stored statistics, in training by those of the batch.
+
+    Weights of the stored statistics are [N, S], or [1, S] for all.
+    """
 
     def __init__(self, channels: int, steps: int) -> None:
         super().__init__()
@@ -218,12 +224,15 @@ class _Norm(nn.Module):
         self.register_buffer("variance", torch.empty(steps, channels))
 
     def _normalise(self, x: Tensor, statistics: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        if self.training:
+            x = F.batch_norm(x, None, None, training=True, eps=EPSILON)
+            return x * gain[..., None, None] + bias[..., None, None]
         scale = gain * (statistics @ self.variance).rsqrt()
         shift = bias - statistics @ self.mean * scale
         return modulate(x, scale) + shift[:, :, None, None]
 
 
-class ConditionalNorm(_Norm):
+class ConditionalNorm(BatchNorm):
     """Gain and bias are linear in the condition: `{gain,bias}.weight` [C, condition]."""
 
     def __init__(self, channels: int, steps: int, condition: int) -> None:
@@ -236,7 +245,7 @@ class ConditionalNorm(_Norm):
         return self._normalise(x, statistics, gain, bias)
 
 
-class OutputNorm(_Norm):
+class OutputNorm(BatchNorm):
     """Gain and bias [C] are constant."""
 
     def __init__(self, channels: int, steps: int) -> None:

@@ -10,17 +10,20 @@ from snakemake.exceptions import WorkflowError
 
 from lowrankgan.errors import LowRankGANError
 from workflow.code import code_of
-from workflow.configuration import load_configuration
-from workflow.overrides import overrides_of
-from workflow.plan import TABLES, unroll
+from workflow.configuration import load_configuration, load_training
+from workflow.overrides import overrides_of, training_overrides_of
+from workflow.plan import unroll
 from workflow.publication import publish_job, report_command
+from workflow.train_plan import unroll_training
 
 try:
     configuration = load_configuration(overrides_of(config))
     plan = unroll(configuration)
+    training = unroll_training(load_training(training_overrides_of(config)))
 except LowRankGANError as error:
     raise WorkflowError(str(error))
 
+steps = plan.steps | training.steps
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # The running interpreter, whatever PATH says. In the prefix, for a command that names it would
@@ -40,7 +43,7 @@ def parents(stage):
     """Records of the steps that a step builds on."""
 
     def records(wildcards):
-        found = plan.steps[stage, wildcards.key].parents.values()
+        found = steps[stage, wildcards.key].parents.values()
         return [step.record for steps in found for step in steps]
 
     return records
@@ -48,7 +51,7 @@ def parents(stage):
 
 def job(stage):
     """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
-    return lambda wildcards: plan.steps[stage, wildcards.key].job
+    return lambda wildcards: steps[stage, wildcards.key].job
 
 
 def reported(folder, name, kind):

@@ -8,7 +8,7 @@ rule tables:
     output:
         expand(
             "results/tables/{{key}}/{name}.{kind}",
-            name=TABLES,
+            name=plan.table_names,
             kind=["csv", "md", "tex"],
         ),
         record="results/tables/{key}/record.json",
@@ -55,7 +55,7 @@ rule publish:
         code=code_of(BASE, "publish"),
     output:
         [reported("figures", name, "png") for name in plan.figures],
-        [reported("tables", name, "html") for name in TABLES],
+        [reported("tables", name, "html") for name in plan.table_names],
         report(
             f"{RESULTS}/configuration.yaml",
             caption="../report/configuration.rst",

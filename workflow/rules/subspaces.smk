@@ -1,4 +1,5 @@
-# Jacobians, their factorisation and editing directions: results/jacobian, factorize, subspace.
+# Jacobians, their factorisation and editing directions: results/jacobian, factorize, subspace,
+# and what theory says of them exactly: linearity.
 
 
 rule jacobian:
@@ -65,5 +66,29 @@ rule subspace:
         mem_mb=1000,
     params:
         job=job("subspace"),
+    shell:
+        RUN
+
+
+rule linearity:
+    input:
+        parents("linearity"),
+        code=code_of(BASE, "linearity"),
+    output:
+        ranks="results/linearity/{key}/ranks.csv",
+        errors="results/linearity/{key}/errors.csv",
+        record="results/linearity/{key}/record.json",
+    log:
+        "results/linearity/{key}/log.txt",
+    benchmark:
+        "results/linearity/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=2000,
+    params:
+        job=job("linearity"),
     shell:
         RUN

@@ -1,0 +1,86 @@
+"""Brings gzipped files of a data set: installed, from the Debian package, or as published."""
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import requests
+
+from lowrankgan.errors import LowRankGANError
+
+_TIMEOUT_SECONDS = 60
+
+
+def fetch_files(
+    sha256: Mapping[str, str], package: str, folder: str, url: str, target: Path
+) -> None:
+    """Write each file, unpacked and verified, to `target`.
+
+    Tried in this order: what the installed package has, `apt-get download`, the address.
+
+    Args:
+        sha256: file name without .gz to the hash of what it unpacks to.
+        package: Debian package.
+        folder: folder of the files in the package.
+        url: address of the folder that holds the files as they were published.
+        target: existing folder.
+
+    Raises:
+        LowRankGANError: no source has all files, or a hash differs; it names what each said.
+    """
+    sources: dict[str, Callable[[Path], Path]] = {
+        f"/{folder}": lambda _: Path("/", folder),
+        f"apt-get download {package}": lambda scratch: _package(package, scratch) / folder,
+        url: lambda scratch: _published(url, list(sha256), scratch),
+    }
+    problems = []
+    for name, source in sources.items():
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                found = source(Path(scratch))
+                contents = {file: gzip.decompress(_read(found, file)) for file in sha256}
+            except (OSError, EOFError, subprocess.CalledProcessError) as error:
+                problems.append(f"{name}: {_reason(error)}")
+                continue
+        for file, content in contents.items():
+            digest = hashlib.sha256(content).hexdigest()
+            if digest != sha256[file]:
+                raise LowRankGANError(f"{name}: {file} has SHA-256 {digest}, not {sha256[file]}")
+            (target / file).write_bytes(content)
+        return
+    raise LowRankGANError(
+        f"{package}: the data cannot be had ({'; '.join(problems)}); "
+        f"install the package, or place the gzipped files in /{folder}"
+    )
+
+
+def _read(folder: Path, file: str) -> bytes:
+    return (folder / f"{file}.gz").read_bytes()
+
+
+def _package(package: str, scratch: Path) -> Path:
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise OSError("this is neither Debian nor Ubuntu")
+    command = ["apt-get", "--quiet=2", "download", package]
+    subprocess.run(command, cwd=scratch, check=True, capture_output=True, text=True)
+    (archive,) = scratch.glob("*.deb")
+    contents = scratch / "contents"
+    subprocess.run(["dpkg-deb", "-x", archive, contents], check=True, capture_output=True)
+    return contents
+
+
+def _published(url: str, files: list[str], scratch: Path) -> Path:
+    for file in files:
+        answer = requests.get(f"{url}/{file}.gz", timeout=_TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        (scratch / f"{file}.gz").write_bytes(answer.content)
+    return scratch
+
+
+def _reason(error: Exception) -> str:
+    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
+    return str(text).strip().splitlines()[-1] if str(text).strip() else type(error).__name__

@@ -77,6 +77,7 @@ def test_overrides_come_through_snakemake() -> None:
     config = {"experiment": "ffhq", "set": "region=[eyes] sample.psi=0.5"}
     assert overrides_of(config) == ["experiment=ffhq", "region=[eyes]", "sample.psi=0.5"]
     assert overrides_of({}) == []
+    assert overrides_of({"set": None}) == []  # what Snakemake makes of `set=`
     with pytest.raises(LowRankGANError, match="--config lambda: expected"):
         overrides_of({"lambda": 1})
     with pytest.raises(LowRankGANError, match="--config set: No closing quotation"):

@@ -35,6 +35,6 @@ def training_overrides_of(config: Mapping[str, Any]) -> list[str]:
 
 def _split(config: Mapping[str, Any], key: str) -> list[str]:
     try:
-        return shlex.split(str(config.get(key, "")))
+        return shlex.split(str(config.get(key) or ""))  # an empty value comes as None
     except ValueError as error:
         raise LowRankGANError(f"--config {key}: {error}") from error

@@ -11,16 +11,21 @@ from typing import Literal, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.generators.formats.state_dict import take
-from lowrankgan.generators.forward_mode import convolve, convolve_transposed, modulate
-from lowrankgan.generators.stylegan_mapping import MappingNetwork, dense
+from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.forward_mode import convolve
+from lowrankgan.generators.stylegan2_layers import (
+    Convolution,
+    Modulated,
+    ToRGB,
+    up_filter,
+    upsample,
+)
+from lowrankgan.generators.stylegan_mapping import MappingNetwork
 
-_LEAK = 0.2
 _ARCHITECTURES = ("skip", "resnet", "orig")
 _NOISES = ("const", "none", "random")
 
@@ -59,6 +64,10 @@ class StyleGAN2(Generator):
         super().__init__()
         _check("architecture", architecture, _ARCHITECTURES)
         _check("noise", noise, _NOISES)
+        if not isinstance(noise_seed, int) or not 0 <= noise_seed < 1 << 32:
+            raise LowRankGANError(f"noise_seed is {noise_seed!r}, expected 0 to 4294967295")
+        clamp = None if conv_clamp is None else positive("conv_clamp", conv_clamp)
+        lr_multiplier = positive("lr_multiplier", lr_multiplier)
         self.mapping_network = MappingNetwork(state, lr_multiplier, joint_normalization)
         self.z_dim, self.w_dim = self.mapping_network.z_dim, self.mapping_network.w_dim
         self.num_classes = self.mapping_network.num_classes
@@ -69,7 +78,7 @@ class StyleGAN2(Generator):
         channels, blocks = self.const.shape[1], []
         for size in sizes:
             last = size == sizes[-1]
-            blocks.append(_Block(state, size, channels, self.w_dim, architecture, conv_clamp, last))
+            blocks.append(_Block(state, size, channels, self.w_dim, architecture, clamp, last))
             channels = blocks[-1].channels
         self.blocks = nn.ModuleList(blocks)
         self.resolution = sizes[-1]
@@ -124,13 +133,14 @@ class _Noises:
         # NumPy's, for torch's random numbers cannot be drawn under vmap.
         self._mode, self._random = mode, np.random.RandomState(seed)
 
-    def of(self, const: Tensor, batch: int) -> Tensor | None:
-        """Noise for a feature map of the size of the stored one [H, W]."""
-        if self._mode == "none":
+    def of(self, layer: Convolution, batch: int) -> Tensor | None:
+        """Noise [H, W] or [N, 1, H, W] for a layer, None where there is none."""
+        if self._mode == "none" or layer.noise is None:
             return None
         if self._mode == "const":
-            return const
-        return torch.from_numpy(self._random.randn(batch, 1, *const.shape)).to(const)
+            return layer.noise
+        drawn = self._random.randn(batch, 1, *layer.noise.shape)
+        return torch.from_numpy(drawn).to(layer.noise)
 
 
 class _Block(nn.Module):
@@ -152,146 +162,43 @@ class _Block(nn.Module):
         name = f"synthesis.b{size}"
         self.resnet = architecture == "resnet" and size > 4
         convolutions = ["conv1"] if size == 4 else ["conv0", "conv1"]
-        layers: list[_Modulated] = []
+        layers: list[Modulated] = []
         for part in convolutions:
             up = part == "conv0"
-            layer = _Convolution(state, f"{name}.{part}", size, inputs, w_dim, up, clamp)
+            layer = Convolution(state, f"{name}.{part}", size, inputs, w_dim, up, clamp)
             layers.append(layer)
             inputs = layer.channels
         if last or architecture == "skip":
-            layers.append(_ToRGB(state, f"{name}.torgb", inputs, w_dim, clamp))
+            layers.append(ToRGB(state, f"{name}.torgb", inputs, w_dim, clamp))
         self.layers = nn.ModuleList(layers)
         self.channels, self.num_convolutions = inputs, len(convolutions)
         if size > 4:
-            self.register_buffer("filter", _up_filter(state, f"{name}.resample_filter"))
+            self.register_buffer("filter", up_filter(state, f"{name}.resample_filter"))
         if self.resnet:
             skip = take(state, f"{name}.skip.weight", inputs, -1, 1, 1)
-            self.skip = nn.Parameter(skip / skip.shape[1] ** 0.5)
+            self.skip = nn.Parameter(skip / (2 * skip.shape[1]) ** 0.5)
 
     def styles(self, slots: Sequence[Tensor]) -> list[Tensor]:
         pairs = zip(self.layers, slots[: len(self.layers)], strict=True)
-        return [cast(_Modulated, layer).affine(w) for layer, w in pairs]
+        return [cast(Modulated, layer).affine(w) for layer, w in pairs]
 
     def forward(
         self, x: Tensor, image: Tensor | None, styles: Sequence[Tensor], noises: _Noises
     ) -> tuple[Tensor, Tensor | None]:
         before = x
         for index in range(self.num_convolutions):
+            layer = cast(Convolution, self.layers[index])
             halved = self.resnet and index == self.num_convolutions - 1
-            x = self.layers[index](x, styles[index], noises, 0.5**0.5 if halved else 1.0)
+            noise = noises.of(layer, len(styles[index]))
+            x = layer(x, styles[index], noise, 0.5**0.5 if halved else 1.0)
         if self.resnet:
-            x = x + upsample(convolve(before, self.skip), self.filter) * 0.5**0.5
+            x = x + upsample(convolve(before, self.skip), self.filter)
         if image is not None:
             image = upsample(image, self.filter)
         if len(self.layers) > self.num_convolutions:
             rgb = self.layers[-1](x, styles[-1])
             image = rgb if image is None else image + rgb
         return x, image
-
-
-class _Modulated(nn.Module):
-    """A layer whose input channels are scaled by an affine function of w."""
-
-    affine: nn.Linear
-
-
-class _Convolution(_Modulated):
-    """Modulated and demodulated 3 x 3 convolution, noise, bias and leaky ReLU.
-
-    Activations are modulated in place of weights: one convolution serves the whole batch and,
-    in forward mode, all tangents.
-    """
-
-    noise: Tensor | None
-    filter: Tensor
-
-    def __init__(
-        self,
-        state: Mapping[str, Tensor],
-        name: str,
-        size: int,
-        inputs: int,
-        w_dim: int,
-        up: bool,
-        clamp: float | None,
-    ) -> None:
-        super().__init__()
-        weight = take(state, f"{name}.weight", -1, inputs, 3, 3)
-        self.channels, self.up, self.clamp = weight.shape[0], up, clamp
-        self.affine = dense(state, f"{name}.affine", w_dim)
-        self.power = nn.Parameter(weight.square().sum((2, 3)).T.contiguous())  # [I, O]
-        self.weight = nn.Parameter(_channels_last(weight.transpose(0, 1) if up else weight))
-        self.bias = nn.Parameter(take(state, f"{name}.bias", self.channels))
-        self.register_buffer("noise", None)
-        if f"{name}.noise_const" in state:
-            strength = take(state, f"{name}.noise_strength")
-            self.noise = take(state, f"{name}.noise_const", size, size).clone()
-            self.noise_strength = nn.Parameter(strength)
-        if up:
-            self.register_buffer("filter", _up_filter(state, f"{name}.resample_filter"))
-
-    def forward(self, x: Tensor, style: Tensor, noises: _Noises, gain: float) -> Tensor:
-        x = modulate(x.expand(len(style), -1, -1, -1), style)
-        x = self._upsampled(x) if self.up else convolve(x, self.weight)
-        x = modulate(x, (style.square() @ self.power + 1e-8).rsqrt())
-        if self.noise is not None:
-            noise = noises.of(self.noise, len(x))
-            x = x if noise is None else x + noise * self.noise_strength
-        x = F.leaky_relu(x + self.bias[:, None, None], _LEAK) * (2**0.5 * gain)
-        return x if self.clamp is None else x.clamp(-self.clamp * gain, self.clamp * gain)
-
-    def _upsampled(self, x: Tensor) -> Tensor:
-        """Transposed convolution to 2 H + 1, then the filter, to twice the size."""
-        channels, taps = self.channels, self.filter.shape[-1]
-        x = convolve_transposed(x, self.weight)
-        left, right = (taps + 1) // 2 - 1, (taps - 2) // 2
-        x = F.pad(x, (left, right, left, right))
-        return convolve(x, self.filter.expand(channels, 1, -1, -1), groups=channels, padding=0)
-
-
-class _ToRGB(_Modulated):
-    """Modulated 1 x 1 convolution to RGB, without demodulation."""
-
-    def __init__(
-        self,
-        state: Mapping[str, Tensor],
-        name: str,
-        inputs: int,
-        w_dim: int,
-        clamp: float | None,
-    ) -> None:
-        super().__init__()
-        weight = take(state, f"{name}.weight", 3, inputs, 1, 1)
-        self.clamp = clamp
-        self.affine = dense(state, f"{name}.affine", w_dim)
-        self.weight = nn.Parameter(weight / inputs**0.5)
-        self.bias = nn.Parameter(take(state, f"{name}.bias", 3))
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        x = convolve(modulate(x, style), self.weight, self.bias)
-        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
-
-
-def upsample(x: Tensor, filter: Tensor) -> Tensor:
-    """Upsample x [N, C, H, W] twice with a filter [1, 1, k, k] as `_up_filter` makes it."""
-    n, channels, height, width = x.shape
-    taps = filter.shape[-1]
-    # Zeros between the pixels and the filter over them are one transposed convolution, whose
-    # kernel is the filter turned round.
-    planes = x.reshape(n * channels, 1, height, width)
-    full = convolve_transposed(planes, filter.flip((2, 3)))
-    start = taps - 1 - (taps + 1) // 2
-    cropped = full[:, :, start : start + 2 * height, start : start + 2 * width]
-    return cropped.reshape(n, channels, 2 * height, 2 * width)
-
-
-def _up_filter(state: Mapping[str, Tensor], key: str) -> Tensor:
-    """A stored low-pass filter [k, k] as a kernel [1, 1, k, k] that keeps the brightness."""
-    return 4 * take(state, key, -1, -1).flip((0, 1))[None, None]
-
-
-def _channels_last(weight: Tensor) -> Tensor:
-    return weight.contiguous(memory_format=torch.channels_last)
 
 
 def _check(name: str, value: object, allowed: Sequence[str]) -> None:

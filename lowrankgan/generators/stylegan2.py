@@ -202,5 +202,6 @@ class _Block(nn.Module):
 
 
 def _check(name: str, value: object, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise LowRankGANError(f"{name} is {value!r}, expected one of {', '.join(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        given = str(value)[:40]
+        raise LowRankGANError(f"{name} is {given!r}, expected one of {', '.join(allowed)}")

@@ -6,7 +6,8 @@
 | filter | `filter.kernel`, times 4 | `filter`, of sum 1 |
 | convolutions that double the size | turned round | as NVlabs |
 | bias of the modulation | without its 1 | with its 1 |
-| label | one matrix, normalised together with z | an embedding, normalised by itself |
+| label | `label_weight`, normalised with z, or `LabelEmbed` by itself | `embedding` by itself |
+| settings | nowhere | `model_kwargs_init`, but not in a bare state dict |
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats.state_dict import positive, take
 from lowrankgan.generators.formats.stylegan2_layout import (
@@ -22,11 +24,30 @@ from lowrankgan.generators.formats.stylegan2_layout import (
     dense_layers,
     layers_of,
     plain_embedding,
+    refuse_other,
 )
 
 DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01, "conv_clamp": None}
 """Learning rate multiplier of the mapping network; bound of activations (Hammer only)."""
 _WRAPPERS = ("state", "models", "generator_smooth", "generator")
+_EMBEDDINGS = ("embedding", "LabelEmbed")
+# Arguments of Hammer's generator that may have just one value here; "gian" is its spelling.
+_ONLY = {
+    "final_tanh": False,
+    "const_input": True,
+    "demodulate": True,
+    "use_wscale": True,
+    "wscale_gain": 1.0,
+    "lr_mul": 1.0,
+    "normalize_z": True,
+    "mapping_use_wscale": True,
+    "mapping_wscale_gain": 1.0,
+    "embedding_use_wscale": True,
+    "embedding_wscale_gian": 1.0,
+    "embedding_lr_mul": 1.0,
+    "normalize_embedding": True,
+    "eps": 1e-8,
+}
 
 
 def recognises(content: Any) -> bool:
@@ -38,21 +59,26 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     """The smoothed generator, else the generator, else a bare state dict.
 
     Raises:
-        LowRankGANError: a tensor is missing or has another shape.
+        LowRankGANError: a tensor is missing or has another shape, or the file tells of a setting
+            that no StyleGAN2 here has.
     """
     source = unwrapped(content)
     hammer = "truncation.w_avg" not in source and "mapping.label_weight" not in source
-    chosen = {**DEFAULTS, **options}
+    told = _told(content)
+    refuse_other(told, _ONLY)
+    found = {"lr_multiplier": told.get("mapping_lr_mul"), "conv_clamp": told.get("conv_clamp")}
+    chosen = DEFAULTS | {k: v for k, v in found.items() if v is not None} | dict(options)
     clamp = None if chosen["conv_clamp"] is None else positive("conv_clamp", chosen["conv_clamp"])
     settings = {
         "architecture": _architecture(source),
         "lr_multiplier": positive("lr_multiplier", chosen["lr_multiplier"]),
         "conv_clamp": clamp,
-        "joint_normalization": not hammer,
+        "joint_normalization": "mapping.label_weight" in source,
     }
     state = dense_layers(source, "mapping.dense") | _embedding(source) | _synthesis(source, hammer)
     state["mapping.w_avg"] = take(source, "w_avg" if hammer else "truncation.w_avg", -1)
-    assumed = [f"{name} is {settings[name]}, which the file does not tell" for name in DEFAULTS]
+    silent = [] if told else list(DEFAULTS) if hammer else ["lr_multiplier"]
+    assumed = [f"{name} is {settings[name]}, which the file does not tell" for name in silent]
     name = "Hammer or ReSeFa checkpoint" if hammer else "genforce checkpoint"
     return Checkpoint("stylegan2", settings, state, name, tuple(assumed))
 
@@ -65,6 +91,15 @@ def unwrapped(content: Any) -> Mapping[str, Any]:
     return content if isinstance(content, Mapping) else {}
 
 
+def _told(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments that Hammer saves of the generator's constructor; empty where it did not."""
+    models = content.get("model_kwargs_init")
+    for name in ("generator_smooth", "generator"):
+        if isinstance(models, Mapping) and isinstance(models.get(name), Mapping):
+            return models[name]
+    return {}
+
+
 def _architecture(source: Mapping[str, Any]) -> str:
     if "synthesis.output0.weight" in source:
         return "skip"
@@ -72,19 +107,26 @@ def _architecture(source: Mapping[str, Any]) -> str:
 
 
 def _embedding(source: Mapping[str, Any]) -> dict[str, Tensor]:
-    if "mapping.embedding.weight" in source:
-        weight = take(source, "mapping.embedding.weight", -1, -1)
-        bias = source.get("mapping.embedding.bias", torch.zeros(len(weight)))
-        return {"mapping.embed.weight": weight, "mapping.embed.bias": bias}
+    for name in _EMBEDDINGS:
+        if f"mapping.{name}.weight" in source:
+            weight = take(source, f"mapping.{name}.weight", -1, -1)
+            bias = source.get(f"mapping.{name}.bias", torch.zeros(len(weight)))
+            return {"mapping.embed.weight": weight, "mapping.embed.bias": bias}
     if "mapping.label_weight" in source:
         return plain_embedding(take(source, "mapping.label_weight", -1, -1))
     return {}
 
 
 def _synthesis(source: Mapping[str, Any], hammer: bool) -> dict[str, Tensor]:
+    if "synthesis.early_layer.const" not in source:
+        raise LowRankGANError(
+            "synthesis.early_layer.const is missing, expected StyleGAN2 with a constant input, "
+            "not the first StyleGAN"
+        )
     state = {"synthesis.b4.const": take(source, "synthesis.early_layer.const", 1, -1, 4, 4)[0]}
     count = sum(
-        key.startswith("synthesis.layer") and key.endswith(".style.weight") for key in source
+        str(key).startswith("synthesis.layer") and str(key).endswith(".style.weight")
+        for key in source
     )
     for layer in layers_of(4 << (count // 2)):
         name = f"synthesis.{'layer' if layer.is_convolution else 'output'}{layer.index}"

@@ -6,6 +6,7 @@ precision is a setting of theirs for speed; weights are float32, and are run so.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,12 +14,21 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.state_dict import positive
 from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
 from lowrankgan.generators.readers.content import Record
 from lowrankgan.generators.readers.nvlabs_modules import flatten
 
 DEFAULTS: dict[str, Any] = {}
 _UNUSED = (".noise_const", ".noise_strength")
+_MODULATED = r"weight|bias|affine\.(weight|bias)"
+_KNOWN = re.compile(
+    r"mapping\.(w_avg|(fc\d+|embed)\.(weight|bias))"
+    r"|synthesis\.b4\.const"
+    r"|synthesis\.b\d+\.((conv[01]\.|skip\.)?resample_filter|skip\.weight)"
+    rf"|synthesis\.b\d+\.(torgb|conv[01])\.({_MODULATED})"
+    r"|synthesis\.b\d+\.conv[01]\.noise_(const|strength)"
+)
 
 
 def recognises(content: Any) -> bool:
@@ -37,22 +47,27 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     found = network(content)
     assert found is not None  # as `recognises` has seen
     state, attributes = flatten(found)
+    for key in state:
+        if not _KNOWN.fullmatch(key):
+            raise LowRankGANError(f"{key} is unknown, expected a StyleGAN2 of the official code")
     layers = {
         name: values
         for name, values in attributes.items()
         if name.startswith("synthesis.b") and name.endswith((".conv0", ".conv1"))
     }
     for name, values in [*layers.items(), *_mapping_layers(attributes).items()]:
-        if values.get("activation", "lrelu") != "lrelu":
-            raise LowRankGANError(f"{name}.activation: {values['activation']!r}, expected 'lrelu'")
+        activation = _plain("activation", values.get("activation", "lrelu"))
+        if activation != "lrelu":
+            raise LowRankGANError(f"{name}.activation: {activation!r}, expected 'lrelu'")
     for name, values in layers.items():
-        if not values.get("use_noise", True):
+        if not _plain("use_noise", values.get("use_noise", True)):
             state = {key: t for key, t in state.items() if not _is_noise(key, name)}
     rgb = {k: v for k, v in attributes.items() if k.endswith(".torgb")}
     blocks = [v for k, v in attributes.items() if k.count(".") == 1 and k.startswith("synthesis.b")]
+    gain = _common(_mapping_layers(attributes).values(), "bias_gain", 0.01)
     settings = {
         "architecture": _common(blocks, "architecture", "skip"),
-        "lr_multiplier": float(_common(_mapping_layers(attributes).values(), "bias_gain", 0.01)),
+        "lr_multiplier": positive("bias_gain", gain),
         "conv_clamp": _common([*layers.values(), *rgb.values()], "conv_clamp", None),
     }
     state = {key: _regular(key, value) for key, value in state.items()}
@@ -66,7 +81,8 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
 def network(content: Any) -> Record | None:
     """The generator in a pickle of NVlabs: `G_ema`, else `G`, else the pickled module itself."""
     if isinstance(content, Mapping):
-        content = content.get("G_ema") or content.get("G")
+        found = [content[key] for key in ("G_ema", "G") if isinstance(content.get(key), Record)]
+        content = found[0] if found else None
     return content if isinstance(content, Record) and content.name == "persistent" else None
 
 
@@ -97,7 +113,7 @@ def _plain(name: str, value: Any) -> Any:
         return value
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise LowRankGANError(f"{name}: expected a number, got {type(value).__name__}") from error
     if not math.isfinite(number):
         raise LowRankGANError(f"{name}: {number}, expected a finite number")
@@ -109,9 +125,7 @@ def _is_noise(key: str, layer: str) -> bool:
 
 
 def _regular(key: str, value: Tensor) -> Tensor:
-    """Output layers of grey images repeated to RGB; filters, which are 1-D if long, as squares."""
-    if key.endswith((".torgb.weight", ".torgb.bias")) and value.shape[:1] == (1,):
-        return value.repeat(3, *[1] * (value.ndim - 1))
+    """Filters, which are 1-D if they are long, as squares."""
     if key.endswith(".resample_filter") and value.ndim == 1:
         return value.outer(value)
     return value

@@ -7,6 +7,7 @@ convolutions that double the size as NVlabs has them. Training checkpoints have 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lowrankgan.generators.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from lowrankgan.generators.formats.stylegan2_layout import (
 
 DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01}
 """`lr_mlp` of its command line, which scales the mapping network."""
+_MAX_RESOLUTION = 2048  # for which noise is drawn, lest a file ask for more than memory holds
 
 
 def recognises(content: Any) -> bool:
@@ -36,13 +38,16 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     """
     source = _state(content)
     lr_multiplier = positive("lr_multiplier", {**DEFAULTS, **options}["lr_multiplier"])
-    state = dense_layers(source, "style.", first=1) | _synthesis(source)
+    noises = _noises(source)
+    state = dense_layers(source, "style.", first=1) | _synthesis({**noises, **source})
     assumed = [f"lr_multiplier is {lr_multiplier}, which the file does not tell"]
     if isinstance(content.get("latent_avg"), Tensor):
         state["mapping.w_avg"] = take(content, "latent_avg", -1)
     else:
         state["mapping.w_avg"] = average_w(state, lr_multiplier)
         assumed.append(AVERAGED)
+    if noises:
+        assumed.append("the file has no stored noise; it is seeded")
     settings = {"lr_multiplier": lr_multiplier}
     return Checkpoint("stylegan2", settings, state, "rosinality checkpoint", tuple(assumed))
 
@@ -58,10 +63,26 @@ def _state(content: Any) -> Mapping[str, Any]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
+def _resolution(source: Mapping[str, Any]) -> int:
+    count = sum(key.startswith("convs.") and key.endswith("conv.weight") for key in source)
+    return 4 << (count // 2)
+
+
+def _noises(source: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Noise for checkpoints of before the code stored any; empty where it is stored."""
+    if "noises.noise_0" in source or _resolution(source) > _MAX_RESOLUTION:
+        return {}
+    seeded = torch.Generator().manual_seed(0)
+    return {
+        f"noises.noise_{layer.index}": torch.randn(1, 1, layer.size, layer.size, generator=seeded)
+        for layer in layers_of(_resolution(source))
+        if layer.is_convolution
+    }
+
+
 def _synthesis(source: Mapping[str, Any]) -> dict[str, Tensor]:
     state = {"synthesis.b4.const": take(source, "input.input", 1, -1, 4, 4)[0]}
-    count = sum(key.startswith("convs.") and key.endswith("conv.weight") for key in source)
-    for layer in layers_of(4 << (count // 2)):
+    for layer in layers_of(_resolution(source)):
         state |= _output(source, layer) if layer.kind == "torgb" else _convolution(source, layer)
     return state
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.formats.state_dict import take
 from lowrankgan.generators.stylegan_mapping import MappingNetwork
 
@@ -58,9 +60,22 @@ def average_w(
     return w
 
 
+def refuse_other(arguments: Mapping[str, Any], only: Mapping[str, Any]) -> None:
+    """Refuse arguments of a generator that differ from the only values that are supported.
+
+    Raises:
+        LowRankGANError: one does.
+    """
+    for name, value in only.items():
+        given = arguments.get(name, value)
+        if not isinstance(given, str | bool | int | float) or given != value:
+            raise LowRankGANError(f"{name} is {str(given)[:40]!r}, expected {value!r}")
+
+
 def blur_filter(taps: Tensor) -> Tensor:
     """The low-pass filter [k, k] of one-dimensional taps [k], of sum 1."""
-    return taps.outer(taps) / taps.sum() ** 2
+    square = taps.outer(taps)
+    return square / square.sum()
 
 
 def plain_embedding(weight: Tensor) -> dict[str, Tensor]:
@@ -79,7 +94,8 @@ def dense_layers(state: Mapping[str, Tensor], prefix: str, first: int = 0) -> di
     """Fully connected layers `{prefix}{i}.{weight,bias}` under the mapping's canonical names."""
     found = {}
     index = first
-    while f"{prefix}{index}.weight" in state or index == first:
+    parts = ("weight", "bias")
+    while index == first or any(f"{prefix}{index}.{part}" in state for part in parts):
         weight = take(state, f"{prefix}{index}.weight", -1, -1)
         found[f"mapping.fc{index - first}.weight"] = weight
         found[f"mapping.fc{index - first}.bias"] = take(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.func import jvp, linearize, vmap
+from torch.func import jvp, linearize, vjp, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
@@ -160,6 +160,10 @@ def test_derivatives_equal_differences(architecture: str, noise: str) -> None:
 
     together = vmap(lambda tangent: jvp(image, (w,), (tangent,))[1])(tangents)
     _, linear = linearize(image, w)
+    value, pull = vjp(image, w)
+    cotangent = torch.randn_like(value)
+    products = (together * cotangent).flatten(1).sum(1)
+    torch.testing.assert_close((tangents * pull(cotangent)[0]).flatten(1).sum(1), products)
     for tangent, derivative in zip(tangents, together, strict=True):
         torch.testing.assert_close(jvp(image, (w,), (tangent,))[1], derivative)
         torch.testing.assert_close(linear(tangent), derivative)

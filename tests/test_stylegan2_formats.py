@@ -1,4 +1,4 @@
-"""Layouts and variants of StyleGAN2 against a transcription of the official code, and files that are not sound."""
+"""Layouts and variants of StyleGAN2 against a transcribed official code, and unsound files."""
 
 from pathlib import Path
 from typing import Any

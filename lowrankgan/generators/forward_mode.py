@@ -30,8 +30,9 @@ def convolve(
     Differentiable in x alone. Without `padding` the size is kept (k = l odd, stride 1).
     """
     padding = weight.shape[-1] // 2 if padding is None else padding
-    y: Tensor = _Convolve.apply(x, weight.detach(), groups, padding, stride)  # type: ignore[no-untyped-call]
-    return y if bias is None else y + bias[:, None, None]
+    bias = None if bias is None else bias.detach()
+    y: Tensor = _Convolve.apply(x, weight.detach(), bias, groups, padding, stride)  # type: ignore[no-untyped-call]
+    return y
 
 
 def convolve_transposed(
@@ -55,14 +56,18 @@ class _Convolve(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, groups: int, padding: int, stride: Size) -> Tensor:
-        return F.conv2d(x, weight, stride=stride, padding=padding, groups=groups)
+    def forward(
+        x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, padding: int, stride: Size
+    ) -> Tensor:
+        return F.conv2d(x, weight, bias, stride, padding, groups=groups)
 
     @staticmethod
     def setup_context(
-        ctx: Any, inputs: tuple[Tensor, Tensor, int, int, Size], output: Tensor
+        ctx: Any,
+        inputs: tuple[Tensor, Tensor, Tensor | None, int, int, Size],
+        output: Tensor,
     ) -> None:
-        x, weight, ctx.groups, ctx.padding, ctx.stride = inputs
+        x, weight, _, ctx.groups, ctx.padding, ctx.stride = inputs
         ctx.shape = x.shape
         ctx.save_for_forward(weight)
         ctx.save_for_backward(weight)
@@ -73,10 +78,10 @@ class _Convolve(Function):
         return convolve(x, weight, groups=ctx.groups, padding=ctx.padding, stride=ctx.stride)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (weight,) = ctx.saved_tensors
         x = conv2d_input(ctx.shape, weight, gradient, ctx.stride, ctx.padding, groups=ctx.groups)
-        return x, None, None, None, None
+        return x, None, None, None, None, None
 
 
 class _ConvolveTransposed(Function):

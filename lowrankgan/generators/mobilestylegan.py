@@ -1,10 +1,12 @@
 """MobileStyleGAN (Belousov, arXiv 2104.04767): StyleGAN2 distilled into the wavelet domain."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
@@ -95,9 +97,15 @@ class MobileStyleGAN(Generator):
         return self.to_rgb(features, slots[-1], bands=1) * 0.5
 
     def _features(self, slots: Sequence[Tensor]) -> Tensor:
-        x = self.conv1(self.const, slots[0])
-        for index, block in enumerate(self.blocks):
-            x = block(x, slots[1 + 3 * index : 4 + 3 * index])
+        blocks = cast("Sequence[_Block]", self.blocks)
+        entries: list[Tensor | None] = [
+            block.entry_style(slots[1 + 3 * index], slots[2 + 3 * index])
+            for index, block in enumerate(blocks)
+        ]
+        x: Tensor = self.conv1(modulate(self.const, self.conv1.affine(slots[0])), entries[0])
+        seconds = slots[3::3]
+        for block, second, after in zip(blocks, seconds, [*entries[1:], None], strict=True):
+            x = block(x, second, after)
         return x
 
 
@@ -111,29 +119,49 @@ def inverse_haar(x: Tensor) -> Tensor:
     Returns:
         [N, C, 2H, 2W] in channels-last memory format.
     """
-    n, channels, height, width = x.shape
-    bands = x.permute(0, 2, 3, 1).unflatten(3, (4, channels // 4))
-    pixels = torch.matmul(x.new_tensor(_HAAR), bands).unflatten(3, (2, 2))
-    image = pixels.transpose(2, 3).reshape(n, 2 * height, 2 * width, channels // 4)
-    return image.permute(0, 3, 1, 2)
+    y: Tensor = _InverseHaar.apply(x)  # type: ignore[no-untyped-call]
+    return y
 
 
-class _Modulated(nn.Module):
-    """Scales channels by an affine function of w, in place of modulating the weights."""
+class _InverseHaar(Function):
+    """Linear and orthogonal; PyTorch would also multiply with a zero tangent of the matrix."""
 
-    def __init__(self, w_dim: int, channels: int) -> None:
-        super().__init__()
-        self.affine = nn.Linear(w_dim, channels)
+    generate_vmap_rule = True
 
-    def modulate(self, x: Tensor, w: Tensor) -> Tensor:
-        return modulate(x, self.affine(w))
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        n, channels, height, width = x.shape
+        bands = x.permute(0, 2, 3, 1).unflatten(3, (4, channels // 4))
+        pixels = torch.matmul(x.new_tensor(_HAAR), bands).unflatten(3, (2, 2))
+        image = pixels.transpose(2, 3).reshape(n, 2 * height, 2 * width, channels // 4)
+        return image.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def jvp(ctx: Any, x: Tensor) -> Tensor:
+        return inverse_haar(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        blocks = gradient.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))  # [N, C, H, 2, W, 2]
+        pixels = blocks.permute(0, 2, 4, 3, 5, 1).flatten(3, 4)  # [N, H, W, 4, C]
+        bands = torch.matmul(gradient.new_tensor(_HAAR).T, pixels).flatten(3)
+        return bands.permute(0, 3, 1, 2)
 
 
-class _Convolution(_Modulated):
-    """Modulated 3 x 3 convolution, separable above 4 px; demodulation is in the weight."""
+class _Convolution(nn.Module):
+    """3 x 3 convolution, separable above 4 px; demodulation is in the weight.
+
+    Channels are scaled by `affine` of w in place of modulating the weights, and not here but where
+    the input comes from: in one pass with the activation before.
+    """
 
     def __init__(self, w_dim: int, outputs: int, inputs: int, size: int) -> None:
-        super().__init__(w_dim, inputs)
+        super().__init__()
+        self.affine = nn.Linear(w_dim, inputs)
         self.depthwise = nn.Parameter(torch.empty(inputs, 1, 3, 3)) if size > 4 else None
         kernel = 3 if self.depthwise is None else 1
         self.weight = nn.Parameter(torch.empty(outputs, inputs, kernel, kernel))
@@ -141,31 +169,82 @@ class _Convolution(_Modulated):
         self.noise: Tensor
         self.register_buffer("noise", torch.empty(1, 1, size, size))
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        x = self.modulate(x, w)
+    def forward(self, x: Tensor, after: Tensor | None) -> Tensor:
+        """Convolve what is modulated already; `after` [N, O] modulates for the next one."""
         if self.depthwise is not None:
             x = convolve(x, self.depthwise, groups=x.shape[1])
-        return F.leaky_relu(convolve(x, self.weight, self.bias) + self.noise, _LEAK)
+        x = convolve(x, self.weight, self.bias)
+        if after is None:
+            return F.leaky_relu(x + self.noise, _LEAK)
+        y: Tensor = _Activate.apply(x, self.noise, after[:, :, None, None])  # type: ignore[no-untyped-call]
+        return y
 
 
 class _Block(nn.Module):
     def __init__(self, w_dim: int, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
-        self.up = _Modulated(w_dim, inputs)
+        self.up = nn.ModuleDict({"affine": nn.Linear(w_dim, inputs)})  # as checkpoints name it
         self.conv1 = _Convolution(w_dim, outputs, inputs // 4, size)
         self.conv2 = _Convolution(w_dim, outputs, outputs, size)
 
-    def forward(self, x: Tensor, slots: Sequence[Tensor]) -> Tensor:
-        x = inverse_haar(self.up.modulate(x, slots[0]))
-        return self.conv2(self.conv1(x, slots[1]), slots[2])
+    def entry_style(self, up: Tensor, first: Tensor) -> Tensor:
+        """Scales of the up-sampling and of the first convolution in one, for both act on channels.
+
+        A scale of a channel commutes with the wavelet transform, which takes its four bands.
+        """
+        scales: Tensor = self.up["affine"](up) * self.conv1.affine(first).repeat(1, 4)
+        return scales
+
+    def forward(self, x: Tensor, second: Tensor, after: Tensor | None) -> Tensor:
+        x = self.conv1(inverse_haar(x), self.conv2.affine(second))
+        y: Tensor = self.conv2(x, after)
+        return y
 
 
-class _ToRGB(_Modulated):
+class _ToRGB(nn.Module):
     def __init__(self, w_dim: int, channels: int) -> None:
-        super().__init__(w_dim, channels)
+        super().__init__()
+        self.affine = nn.Linear(w_dim, channels)
         self.weight = nn.Parameter(torch.empty(12, channels, 1, 1))
         self.bias = nn.Parameter(torch.empty(12))
 
     def forward(self, x: Tensor, w: Tensor, bands: int = 4) -> Tensor:
         outputs = 3 * bands
-        return convolve(self.modulate(x, w), self.weight[:outputs], self.bias[:outputs])
+        return convolve(modulate(x, self.affine(w)), self.weight[:outputs], self.bias[:outputs])
+
+
+class _Activate(Function):
+    """Leaky ReLU of x + noise, then a scale of the channels.
+
+    One operation: as a chain, each constant and each factor costs every tangent a pass over it.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
+        return F.leaky_relu(x + noise, _LEAK) * scale
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_forward(*inputs)
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def jvp(ctx: Any, x: Tensor | None, noise: None, scale: Tensor | None) -> Tensor:
+        y, slope = _partial_derivatives(ctx)
+        if x is None:
+            return y * scale
+        return x * slope if scale is None else torch.addcmul(x * slope, y, scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
+        y, slope = _partial_derivatives(ctx)
+        return gradient * slope, None, (gradient * y).sum((2, 3), keepdim=True)
+
+
+def _partial_derivatives(ctx: Any) -> tuple[Any, Any]:
+    """By the scale, and by x."""
+    x, noise, scale = ctx.saved_tensors
+    x = x + noise
+    return F.leaky_relu(x, _LEAK), scale * (_LEAK + (1 - _LEAK) * (x > 0).to(x.dtype))

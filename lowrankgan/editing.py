@@ -1,6 +1,6 @@
 """Edits of W+ (paper, section 3) and the steps at which different directions are comparable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from torch import Tensor
 
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
 _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
-_MAX_EVALUATIONS = 20
+_MAX_EVALUATIONS = 20  # for each target
 
 
 def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) -> Tensor:
@@ -16,7 +16,8 @@ def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) ->
 
     Args:
         ws: [N, L, D] W+ latents.
-        direction: [w_dim] unit vector p; components that are carried along stay.
+        direction: [w_dim] unit vector p, or [N, w_dim] with one for each; components that are
+            carried along stay.
         steps: [N] step alpha of each.
         layers: slots that move.
 
@@ -25,19 +26,23 @@ def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) ->
     """
     offset = ws.new_zeros(ws.shape[1], 1)
     offset[list(layers)] = 1.0
-    carried = ws.shape[-1] - len(direction)
-    return ws + steps[:, None, None] * offset * F.pad(direction, (0, carried))
+    carried = ws.shape[-1] - direction.shape[-1]
+    moved = F.pad(direction, (0, carried)).expand(len(ws), -1)
+    return ws + steps[:, None, None] * offset * moved[:, None]
 
 
 class ChangeMatcher:
-    """Finds the step at which the edit of a face changes its region by a target.
+    """Finds the steps at which the edit of a face changes its region by given amounts.
 
-    A search in logarithms: change grows like a power of the step, so the secant of (log step,
-    log change) converges in three or four renderings. A direction that does not reach the target
-    up to `max_step` has failed on that face, and is reported so.
+    It proposes a step, is told the change there, and so on, so that the edits of many faces can
+    be rendered together. A mouth that is shut cannot be shut: of the two signs, the one is taken
+    in which the direction changes the region more. Then it searches in logarithms: change grows
+    like a power of the step, so the secant of (log step, log change) converges in three or four
+    renderings, and what one target has rendered serves the next. A direction that does not reach
+    a target up to `max_step` has failed on that face, and is reported so.
 
     Args:
-        measure: step to the change by every measure; one call renders the face once.
+        targets: measure to the change at which to arrive, > 0; the first one decides the sign.
         tolerance: relative error of the change that counts as reached.
         max_step: largest step that is tried.
         first_step: where to begin; a neighbouring face's step saves renderings.
@@ -45,35 +50,51 @@ class ChangeMatcher:
 
     def __init__(
         self,
-        measure: Callable[[float], dict[str, float]],
+        targets: Mapping[str, float],
         tolerance: float,
         max_step: float,
         first_step: float = 1.0,
     ) -> None:
-        self._measure, self._tolerance, self._max_step = measure, tolerance, max_step
+        self._targets, self._tolerance, self._max_step = targets, tolerance, max_step
         self._first_step = min(first_step, max_step)
-        self._seen: dict[float, dict[str, float]] = {}
+        self._seen: dict[float, Mapping[str, float]] = {}
 
-    def match(self, name: str, target: float) -> tuple[float, bool]:
-        """Match one measure; what earlier searches rendered is used again.
+    def propose(self) -> float | None:
+        """The next step to render, or None when every search is settled."""
+        for step in (self._first_step, -self._first_step):
+            if step not in self._seen:
+                return step
+        if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
+            for name, target in self._targets.items():
+                length = self._next(name, target)
+                if length is not None:
+                    return self._sign * length
+        return None
 
-        Returns:
-            The step whose change is closest to the target, and whether it is within tolerance.
-        """
-        for _ in range(_MAX_EVALUATIONS):
-            step = self._propose(name, target)
-            if step is None:
-                break
-            self._seen[step] = self._measure(step)
-        errors = {step: abs(changes[name] / target - 1) for step, changes in self._seen.items()}
+    def observe(self, step: float, changes: Mapping[str, float]) -> None:
+        """Take in the change, by every measure, at a step that was proposed."""
+        self._seen[step] = changes
+
+    def match(self, name: str) -> tuple[float, bool]:
+        """The step whose change is closest to a target, and whether it is within tolerance."""
+        errors = {s: abs(c / self._targets[name] - 1) for s, c in self._changes(name).items()}
         closest = min(errors, key=errors.__getitem__)
-        return closest, errors[closest] <= self._tolerance
+        return self._sign * closest, errors[closest] <= self._tolerance
 
-    def _propose(self, name: str, target: float) -> float | None:
-        """The next step to render, or None when the search is settled."""
-        points = sorted((step, max(found[name], 1e-12)) for step, found in self._seen.items())
-        if not points:
-            return self._first_step
+    @property
+    def _sign(self) -> float:
+        name = next(iter(self._targets))
+        forth, back = (self._seen[s][name] for s in (self._first_step, -self._first_step))
+        return 1.0 if forth >= back else -1.0
+
+    def _changes(self, name: str) -> dict[float, float]:
+        """Length of the step to change, in the chosen sign."""
+        sign = self._sign
+        return {s * sign: found[name] for s, found in self._seen.items() if s * sign > 0}
+
+    def _next(self, name: str, target: float) -> float | None:
+        """Length of the next step on the way to one target, or None when it is settled."""
+        points = sorted((step, max(change, 1e-12)) for step, change in self._changes(name).items())
         if any(abs(change / target - 1) <= self._tolerance for _, change in points):
             return None
         crossing = next((i for i, (_, change) in enumerate(points) if change > target), len(points))

@@ -26,6 +26,84 @@ _CHUNK_LIMIT = {"cpu": 2, "cuda": 64}  # on a CPU larger chunks leave the cache 
 _MEMORY_SHARE = 0.5
 
 
+class Jacobian:
+    """J transposed at one latent, its rows computed when they are asked for.
+
+    `jacobian[a:b]` is a tensor [b - a, 3, resolution, resolution] in the generator's dtype and on
+    its device: entry j is the derivative of the area-averaged RGB image (nominally in [-1, 1]) by
+    component j of an offset that is added to the w of every chosen layer.
+
+    Args:
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent at which to differentiate.
+        layers: slots that move together; those that an edit will move. What comes before the
+            first of them is computed once, not for every column.
+        resolution: side of the analysis grid that the image is averaged to.
+        chunk: tangents that are propagated together; None adapts it to the free memory. Either
+            way it is halved when memory runs out.
+
+    Raises:
+        LowRankGANError: memory is too small for a single tangent, or a value is not finite.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        ws: Tensor,
+        layers: Sequence[int],
+        resolution: int,
+        chunk: int | None = None,
+    ) -> None:
+        moved = set(layers)
+
+        def image(offset: Tensor) -> Tensor:
+            offset = F.pad(offset, (0, generator.carried_dim))
+            slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
+            return generator.forward_averaged(slots, resolution)[0]
+
+        self._shape = (generator.w_dim, 3, resolution, resolution)
+        self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
+        with torch.no_grad():
+            self._derivative = _linearize(image, ws.new_zeros(generator.w_dim))
+            self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[0])
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    @torch.no_grad()
+    def __getitem__(self, chosen: slice) -> Tensor:
+        tangents = self._basis[chosen]
+        columns = tangents.new_empty(len(tangents), *self._shape[1:])
+        found = progress(self._columns(tangents), "Jacobian columns", len(tangents))
+        for index, column in enumerate(found):
+            columns[index] = column
+        if not torch.isfinite(columns).all():
+            raise LowRankGANError(
+                "the Jacobian holds values that are not finite; check the weights"
+            )
+        return columns
+
+    def _columns(self, tangents: Tensor) -> Iterator[Tensor]:
+        """Yield columns, propagated in chunks that shrink once memory has run out."""
+        start = 0
+        while start < len(tangents):
+            try:
+                block = vmap(self._derivative)(tangents[start : start + self._chunk])
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self._chunk == 1:
+                    raise LowRankGANError(
+                        "memory is too small for one tangent of the Jacobian; lower "
+                        "jacobian.resolution or use a larger machine"
+                    ) from error
+                self._chunk //= 2
+                log.warning("out of memory, going on with %d tangents at a time", self._chunk)
+                continue
+            yield from block
+            start += len(block)
+
+
 def jacobian(
     generator: Generator,
     ws: Tensor,
@@ -33,41 +111,8 @@ def jacobian(
     resolution: int,
     chunk: int | None = None,
 ) -> Tensor:
-    """Differentiate the area-averaged RGB image with respect to the w of some layers.
-
-    Args:
-        generator: written functionally, see `Generator`.
-        ws: [L, D] W+ latent at which to differentiate.
-        layers: slots that move together; those that an edit will move.
-        resolution: side of the analysis grid that the image is averaged to.
-        chunk: tangents that are propagated together; None adapts it to the free memory. Either
-            way it is halved when memory runs out.
-
-    Returns:
-        J transposed, [w_dim, 3, resolution, resolution] in the generator's dtype on the CPU:
-        entry j is the derivative of the image (nominally in [-1, 1]) by component j of an offset
-        that is added to the w of every chosen layer.
-
-    Raises:
-        LowRankGANError: memory is too small for a single tangent, or a value is not finite.
-    """
-    moved = set(layers)
-
-    def image(offset: Tensor) -> Tensor:
-        offset = F.pad(offset, (0, generator.carried_dim))
-        slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
-        return generator.forward_averaged(slots, resolution)[0]
-
-    with torch.no_grad():
-        origin = ws.new_zeros(generator.w_dim)
-        derivative = _linearize(image, origin)
-        columns = torch.empty(len(origin), 3, resolution, resolution, dtype=ws.dtype)
-        found = progress(_columns(derivative, origin, chunk), "Jacobian columns", len(origin))
-        for index, column in enumerate(found):
-            columns[index] = column.cpu()
-    if not torch.isfinite(columns).all():
-        raise LowRankGANError("the Jacobian holds values that are not finite; check the weights")
-    return columns
+    """The whole of `Jacobian` at once, [w_dim, 3, resolution, resolution] on the CPU."""
+    return Jacobian(generator, ws, layers, resolution, chunk)[:].cpu()
 
 
 def _linearize(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor], Tensor]:
@@ -90,31 +135,6 @@ def _linearize(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor
         return derivative
     log.warning("linearize differs from jvp by %.1e, using jvp for every column", error)
     return reference
-
-
-def _columns(
-    derivative: Callable[[Tensor], Tensor], w: Tensor, chunk: int | None
-) -> Iterator[Tensor]:
-    """Yield columns, propagated in chunks that shrink once memory has run out."""
-    basis = torch.eye(len(w), dtype=w.dtype, device=w.device)
-    chunk = chunk or _chunk_for_memory(derivative, basis[0])
-    start = 0
-    while start < len(w):
-        try:
-            block = vmap(derivative)(basis[start : start + chunk])
-        except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
-                raise
-            if chunk == 1:
-                raise LowRankGANError(
-                    "memory is too small for one tangent of the Jacobian; lower "
-                    "jacobian.resolution or use a larger machine"
-                ) from error
-            chunk //= 2
-            log.warning("out of memory, going on with %d tangents at a time", chunk)
-            continue
-        yield from block
-        start += len(block)
 
 
 def _out_of_memory(error: Exception) -> bool:

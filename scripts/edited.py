@@ -1,9 +1,9 @@
-"""Test faces and their edits, one face at a time: memory does not grow with their number."""
+"""Test faces and their edits, a few at a time: memory does not grow with their number."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from safetensors.numpy import load_file
@@ -17,47 +17,61 @@ from lowrankgan.images import to_unit
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
 
+_BATCH = {"cpu": 1, "cuda": 8}  # images at a time; on a CPU larger batches gain nothing
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class Face:
-    """A test face at the resolution R at which change is measured.
+class Faces:
+    """Some test faces at the resolution R at which change is measured.
 
     Attributes:
-        seed: that it was sampled with.
-        original: [1, 3, R, R] in [0, 1].
-        masks: region name to bool [1, R, R].
+        seeds: [N] that they were sampled with.
+        originals: [N, 3, R, R] in [0, 1].
+        masks: region name to bool [N, R, R].
     """
 
-    seed: int
-    original: Tensor
+    seeds: list[int]
+    originals: Tensor
     masks: dict[str, Tensor]
     _generator: Generator
     _ws: Tensor
     _layers: Sequence[int]
 
-    @torch.no_grad()
-    def edited(self, direction: Tensor, step: float) -> Tensor:
-        """Render the face [1, 3, R, R] in [0, 1], moved along a direction [w_dim]."""
-        steps = self._ws.new_tensor([step])
-        ws = move(self._ws, direction.to(self._ws), steps, self._layers)
-        return to_unit(self._generator.render(ws, self.original.shape[-1]))
+    @torch.inference_mode()
+    def edited(self, faces: Sequence[int], directions: Tensor, steps: Sequence[float]) -> Tensor:
+        """Render M of the faces [M, 3, R, R] in [0, 1], each moved along its own direction.
+
+        Args:
+            faces: [M] positions among the faces; one may come more than once.
+            directions: [M, w_dim], or [w_dim] for all.
+            steps: [M] along them.
+        """
+        ws = self._ws[list(faces)]
+        ws = move(ws, directions.to(ws), ws.new_tensor(steps), self._layers)
+        return to_unit(self._generator.render(ws, self.originals.shape[-1]))
 
 
-def faces_of(job: Job, count: int | None = None) -> Iterator[Face]:
-    """The test faces in order, or the first `count` of them."""
+def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
+    """The test faces in order, or the first `count` of them, in batches."""
     generator = generator_of(job)
     layers = layers_of(job, generator)
     latents, seeds = latents_of(job, generator)
-    chosen = list(zip(latents, seeds, strict=True))[:count]
-    for face, seed in progress(chosen, "faces"):
-        ws = face[None]
-        with torch.no_grad():
-            image = generator.render(ws, job.settings["resolution"])
+    for chosen in progress(in_batches(range(len(seeds))[:count]), "faces"):
+        ws = latents[chosen]
+        with torch.inference_mode():
+            images = generator.render(ws, job.settings["resolution"])
         masks = {
-            name: torch.from_numpy(mask).to(image.device)
-            for name, mask in masks_of(job, image).items()
+            name: torch.from_numpy(mask).to(images.device)
+            for name, mask in masks_of(job, images).items()
         }
-        yield Face(seed, to_unit(image), masks, generator, ws, layers)
+        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws, layers)
+
+
+def in_batches(items: Sequence[T]) -> list[list[T]]:
+    """Items in groups of as many images as the device renders best together."""
+    size = _BATCH[device_of().type]
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 
 def perceptual_of(job: Job, net: Literal["alex", "vgg"]) -> Perceptual:

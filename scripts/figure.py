@@ -108,25 +108,29 @@ class _Editor:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._faces = list(faces_of(job, job.settings["faces"]))
-        self.originals = to_bytes(torch.cat([face.original for face in self._faces]))
-        masks = [face.masks[job.settings["region"]] for face in self._faces]
+        self._region = job.settings["region"]
+        self._batches = list(faces_of(job, job.settings["faces"]))
+        self.originals = to_bytes(torch.cat([faces.originals for faces in self._batches]))
+        masks = [faces.masks[self._region] for faces in self._batches]
         self.masks = torch.cat(masks).cpu().numpy()
 
     def matched_steps(self, method: int) -> "pd.Series[float]":
         """By face, the signed step at which the method reaches the MSE target."""
-        region = self._job.settings["region"]
         edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
         chosen = (
-            (edits["region"] == region) & (edits["target"] == "mse") & (edits["direction"] == 1)
+            (edits["region"] == self._region)
+            & (edits["target"] == "mse")
+            & (edits["direction"] == 1)
         )
         return edits[chosen].set_index("face")["step"]
 
     def edited(self, method: int, steps: "pd.Series[float]") -> NDArray[np.uint8]:
         """The method's edits [faces, R, R, 3] with a step for each face."""
-        folder = self._job.inputs["subspace"][method]
-        direction = directions_of(folder)[self._job.settings["region"]][0]
-        images = [face.edited(direction, steps[face.seed]) for face in self._faces]
+        direction = directions_of(self._job.inputs["subspace"][method])[self._region][0]
+        images = [
+            faces.edited(range(len(faces.seeds)), direction, [steps[seed] for seed in faces.seeds])
+            for faces in self._batches
+        ]
         return to_bytes(torch.cat(images))
 
 

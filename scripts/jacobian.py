@@ -1,25 +1,39 @@
 """Jacobian at one face: the Gram matrices of every region, and what figures show of it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from torch import Tensor
 
 from faces import generator_of, latents_of, layers_of, masks_of
 from job import Job, run
-from lowrankgan.gram import gram_matrices, sensitivity
+from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.images import to_bytes, to_unit
-from lowrankgan.jacobian import jacobian
+from lowrankgan.jacobian import Jacobian
 
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
+    side = s["resolution"]
     ws, _ = latents_of(job, generator)
-    with torch.no_grad():
-        image = generator.render(ws, s["resolution"])
+    with torch.inference_mode():
+        image = generator.render(ws, side)
     masks = {name: mask[0] for name, mask in masks_of(job, image).items()}
-    columns = jacobian(generator, ws[0], layers_of(job, generator), s["resolution"], s["chunk"])
-    arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity(columns)}
-    for name, (inside, outside) in gram_matrices(columns, masks).items():
+    columns = Jacobian(generator, ws[0], layers_of(job, generator), side, s["chunk"])
+    sensitivity = Sensitivity(side)
+    keep = _keep(job, len(columns)) if s["save"] else None
+
+    def seen(block: Tensor) -> None:
+        sensitivity.add(block)
+        if keep:
+            keep(block)
+
+    held = int(s["memory_gb"] * 1e9 / (12 * side**2))
+    grams = gram_matrices(columns, masks, held, seen)
+    arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
+    for name, (inside, outside) in grams.items():
         arrays |= {
             f"inside/{name}": inside,
             f"outside/{name}": outside,
@@ -28,8 +42,20 @@ def main(job: Job) -> None:
     save_file(
         {key: np.ascontiguousarray(a) for key, a in arrays.items()}, job.output / "gram.safetensors"
     )
-    if s["save"]:
-        save_file({"columns": columns.numpy()}, job.output / "jacobian.safetensors")
+
+
+def _keep(job: Job, d: int) -> Callable[[Tensor], None]:
+    """Writes J itself, [w_dim, 3, R, R] float32, as its columns come by."""
+    shape, path = (d, 3, job.settings["resolution"], job.settings["resolution"]), "jacobian.npy"
+    file = np.lib.format.open_memmap(job.output / path, "w+", np.float32, shape)
+    start = 0
+
+    def write(block: Tensor) -> None:
+        nonlocal start
+        file[start : start + len(block)] = block.cpu().numpy()
+        start += len(block)
+
+    return write
 
 
 if __name__ == "__main__":

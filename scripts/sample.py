@@ -21,7 +21,7 @@ def main(job: Job) -> None:
     folder.mkdir()
     shown = []
     for seed, ws in progress(list(zip(seeds, faces.split(1), strict=True)), "faces"):
-        with torch.no_grad():
+        with torch.inference_mode():
             image = to_bytes(to_unit(generator.synthesis(ws)))
         Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png")
         shown += [*image]

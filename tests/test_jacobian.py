@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from lowrankgan import jacobian as module
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.gram import gram_matrices, sensitivity
-from lowrankgan.jacobian import jacobian
+from lowrankgan.gram import Sensitivity, gram_matrices
+from lowrankgan.jacobian import Jacobian, jacobian
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
@@ -173,7 +174,46 @@ def test_a_region_without_inside_or_outside_is_refused(value: bool) -> None:
         gram_matrices(torch.randn(2, 3, 4, 4), {"all": np.full((4, 4), value)})
 
 
+@pytest.mark.parametrize(("held", "computed"), [(None, 8), (8, 8), (4, 20), (2, 36)])
+def test_a_jacobian_too_large_to_hold_gives_the_same_matrices(held: int, computed: int) -> None:
+    generator, w = small_mobilestylegan(), torch.randn(8, dtype=torch.float64)
+    columns = _Counted(generator, generator.broadcast(w[None])[0], range(8), 6)
+    seen: list[Tensor] = []
+    found = gram_matrices(columns, _masks(), held, seen.append)
+    assert columns.computed == computed
+    assert columns.largest <= (held or 8)
+    torch.testing.assert_close(torch.cat(seen), columns[:])
+    for name, (inside, outside) in gram_matrices(columns[:], _masks()).items():
+        np.testing.assert_allclose(found[name][0], inside, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found[name][1], outside, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(found[name][1], found[name][1].T)
+
+
+class _Counted(Jacobian):
+    """Remembers how many columns it computed, and the most at once."""
+
+    computed = largest = 0
+
+    def __getitem__(self, chosen: slice) -> Tensor:
+        columns = super().__getitem__(chosen)
+        self.computed += len(columns)
+        self.largest = max(self.largest, len(columns))
+        return columns
+
+
+def test_layers_before_the_first_that_moves_cost_nothing() -> None:
+    columns = Jacobian(small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64), [6, 7], 16)
+    with FlopCounterMode(display=False) as counter:
+        columns[:]
+    # The last convolution at 16 px, depthwise and pointwise, and the output, with their styles.
+    tangent = 16 * 16 * (9 * 16 + 16 * 16 + 3 * 16) + 2 * 8 * 16
+    assert counter.get_total_flops() == 2 * 8 * tangent
+
+
 def test_sensitivity_is_the_root_mean_square() -> None:
     columns = torch.randn(5, 3, 4, 4)
     expected = np.sqrt((columns.numpy() ** 2).mean((0, 1)))
-    np.testing.assert_allclose(sensitivity(columns), expected, rtol=1e-5)
+    sensitivity = Sensitivity(4)
+    for block in columns.split(2):
+        sensitivity.add(block)
+    np.testing.assert_allclose(sensitivity.map(), expected, rtol=1e-5)

@@ -208,8 +208,18 @@ class Jacobian(Strict):
     """Slots of W+; the ones that are edited."""
     chunk: Count | None
     """Tangents at a time; null adapts to the free memory."""
+    memory_gb: Positive
+    """For the columns of J that are held, where it is computed: 0.4 is all 512 at 256 px, 6.4 at
+    1024 px. Of a larger J, blocks are computed more than once."""
     save: bool
     """Keep J itself, 403 MB an image at 256 px."""
+
+    @model_validator(mode="after")
+    def _holds_columns(self) -> Self:
+        least = 2 * 12 * self.resolution**2 / 1e9
+        if self.memory_gb < least:
+            raise ValueError(f"memory_gb: {self.memory_gb} holds no two columns; at least {least}")
+        return self
 
 
 class Factorization(Strict):

@@ -223,6 +223,8 @@ class _Activate(Function):
 
     @staticmethod
     def forward(x: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
+        if torch.is_inference_mode_enabled():  # no transform looks on
+            return F.leaky_relu_(x + noise, _LEAK).mul_(scale)
         return F.leaky_relu(x + noise, _LEAK) * scale
 
     @staticmethod

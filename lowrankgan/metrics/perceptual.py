@@ -7,6 +7,7 @@ a trunk is never random, which would give numbers that look like distances.
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +36,10 @@ class Features:
 
     layers: tuple[Tensor, ...]
     size: tuple[int, int]
+
+    def __getitem__(self, images: Sequence[int]) -> "Features":
+        """Features of some of the images; one may be taken more than once."""
+        return Features(tuple(layer[images] for layer in self.layers), self.size)
 
 
 class Perceptual:

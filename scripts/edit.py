@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from edited import Faces, directions_of, faces_of, in_batches, perceptual_of
+from edited import Faces, directions_of, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from lowrankgan.metrics.masked import inside_outside, masked_mse
@@ -63,7 +63,7 @@ def _run(searches: list[_Search], faces: Faces, trunk: Perceptual) -> None:
     """Bring all searches to their end, what they propose rendered together."""
     originals = trunk.features(faces.originals)
     while waiting := [s for s in searches if s.matcher.propose() is not None]:
-        for batch in in_batches(waiting):
+        for batch in faces.batches(waiting):
             _measure(batch, faces, trunk, originals)
 
 

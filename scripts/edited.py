@@ -17,7 +17,9 @@ from lowrankgan.images import to_unit
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
 
-_BATCH = {"cpu": 1, "cuda": 8}  # images at a time; on a CPU larger batches gain nothing
+# Pixels that are rendered together; on a CPU more than one image of 1024 px gains nothing.
+_PIXELS = {"cpu": 1 << 20, "cuda": 1 << 23}
+_MOST = 64  # images
 T = TypeVar("T")
 
 
@@ -38,6 +40,10 @@ class Faces:
     _ws: Tensor
     _layers: Sequence[int]
 
+    def batches(self, items: Sequence[T]) -> list[list[T]]:
+        """What stands for one edit each, in groups of as many as are best rendered together."""
+        return _batches(items, self._generator)
+
     @torch.inference_mode()
     def edited(self, faces: Sequence[int], directions: Tensor, steps: Sequence[float]) -> Tensor:
         """Render M of the faces [M, 3, R, R] in [0, 1], each moved along its own direction.
@@ -57,7 +63,7 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
     generator = generator_of(job)
     layers = layers_of(job, generator)
     latents, seeds = latents_of(job, generator)
-    for chosen in progress(in_batches(range(len(seeds))[:count]), "faces"):
+    for chosen in progress(_batches(range(len(seeds))[:count], generator), "faces"):
         ws = latents[chosen]
         with torch.inference_mode():
             images = generator.render(ws, job.settings["resolution"])
@@ -68,9 +74,9 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
         yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws, layers)
 
 
-def in_batches(items: Sequence[T]) -> list[list[T]]:
+def _batches(items: Sequence[T], generator: Generator) -> list[list[T]]:
     """Items in groups of as many images as the device renders best together."""
-    size = _BATCH[device_of().type]
+    size = min(_MOST, max(1, _PIXELS[generator.device.type] // generator.resolution**2))
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 

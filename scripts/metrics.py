@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from edited import Faces, directions_of, faces_of, in_batches, perceptual_of
+from edited import Faces, directions_of, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Perceptual
@@ -23,7 +23,7 @@ def main(job: Job) -> None:
         measures = _Measures(faces, trunks, scores)
         here = edits[edits["face"].isin(faces.seeds)]
         for _, group in here.groupby(here["target"] == "published"):
-            for batch in in_batches(group.to_dict("records")):
+            for batch in faces.batches(group.to_dict("records")):
                 along = torch.stack([directions[r["region"]][r["direction"] - 1] for r in batch])
                 found = measures.compare(batch, along)
                 table += [row | values for row, values in zip(batch, found, strict=True)]

@@ -15,6 +15,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from lowrankgan.files import replacing
+
 # Okabe and Ito's colours without their yellow, and three dark ones chosen so that no pair comes
 # closer than the closest of theirs under simulated protanopia, deuteranopia and tritanopia.
 PALETTE = (
@@ -199,14 +201,13 @@ def save(figure: Figure, stem: Path) -> None:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     for suffix, metadata in undated.items():
-        temporary = stem.parent / f".{stem.name}.{suffix}.tmp"
-        figure.savefig(
-            temporary,
-            format=suffix,
-            dpi=200,
-            metadata=metadata,
-            bbox_inches="tight",
-            pad_inches=0.08,
-            facecolor="white",
-        )
-        temporary.replace(stem.parent / f"{stem.name}.{suffix}")
+        with replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
+            figure.savefig(
+                temporary,
+                format=suffix,
+                dpi=200,
+                metadata=metadata,
+                bbox_inches="tight",
+                pad_inches=0.08,
+                facecolor="white",
+            )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.state_dict import positive, take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, convolve_transposed
 
 _LEAK = 0.2
@@ -145,9 +145,8 @@ class _Output(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor], name: str, inputs: int) -> None:
         super().__init__()
-        weight = take(state, f"{name}.weight", 3, inputs, 1, 1)
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(take(state, f"{name}.bias", 3))
+        weight, bias = take_rgb(state, name, inputs)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return convolve(_normalize(x), self.weight, self.bias)

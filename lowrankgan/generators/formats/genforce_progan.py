@@ -116,14 +116,12 @@ def _layers(
 
 
 def _outputs(source: Mapping[str, Any], count: int, use_wscale: bool) -> dict[str, Tensor]:
-    """Output layers, those of grey images repeated to RGB."""
+    """Output layers with their learning rate equalised."""
     state = {}
     for index in range(count):
         if f"output{index}.weight" in source:
             weight = take(source, f"output{index}.weight", -1, -1, 1, 1)
             gain = weight.shape[1] ** -0.5 if use_wscale else 1.0
-            bias = take(source, f"output{index}.bias", len(weight))
-            copies = 3 if len(weight) == 1 else 1
-            state[f"outputs.{index}.weight"] = (weight * gain).repeat(copies, 1, 1, 1)
-            state[f"outputs.{index}.bias"] = bias.repeat(copies)
+            state[f"outputs.{index}.weight"] = weight * gain
+            state[f"outputs.{index}.bias"] = take(source, f"output{index}.bias", len(weight))
     return state

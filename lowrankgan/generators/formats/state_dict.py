@@ -30,6 +30,21 @@ def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
     return value.detach().to("cpu", torch.float32).contiguous()
 
 
+def take_rgb(state: Mapping[str, Any], name: str, inputs: int) -> tuple[Tensor, Tensor]:
+    """Weight [3, inputs, 1, 1] and bias [3] of a convolution to RGB; grey is repeated.
+
+    Raises:
+        LowRankGANError: one is missing or has another shape, or images are neither RGB nor grey.
+    """
+    weight = take(state, f"{name}.weight", -1, inputs, 1, 1)
+    if len(weight) not in (1, 3):
+        raise LowRankGANError(
+            f"{name}.weight: images have {len(weight)} channels, expected 3 (RGB) or 1 (grey)"
+        )
+    bias = take(state, f"{name}.bias", len(weight))
+    return weight.expand(3, -1, -1, -1).contiguous(), bias.expand(3).contiguous()
+
+
 def positive(name: str, value: Any) -> float:
     """A setting that must be a positive number.
 

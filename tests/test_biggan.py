@@ -195,11 +195,15 @@ def test_slots_that_read_the_latent(name: str, latent: str, reading: set[int]) -
 
 @pytest.mark.parametrize(
     ("label", "message"),
-    [(None, "no class label"), ([5, 0], "label 5 is out of range"), ([0, -1], "label -1")],
+    [
+        (None, "5 classes, expected a label"),
+        ([5, 0], "label: 5, expected 0 to 4"),
+        ([0, -1], "label: -1, expected 0 to 4"),
+    ],
 )
 def test_labels_that_do_not_fit(label: list[int] | None, message: str) -> None:
     generator = _ajbrock("mybn")
-    with pytest.raises(LowRankGANError, match=f"{message}.*expected one of 0 to 4"):
+    with pytest.raises(LowRankGANError, match=message):
         generator.mapping(torch.zeros(2, 12), None if label is None else torch.tensor(label))
 
 

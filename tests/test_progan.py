@@ -125,7 +125,7 @@ def test_an_option_that_does_not_fit_is_one_line(option: str, value: Any, messag
 
 
 @pytest.mark.parametrize(
-    ("label", "message"), [(None, "has no label"), ([1, 4], "label 4 is out of range")]
+    ("label", "message"), [(None, "expected a label"), ([1, 4], "label: 4, expected 0 to 3")]
 )
 def test_a_label_that_does_not_fit_is_one_line(label: list[int] | None, message: str) -> None:
     generator = _load("hammer")

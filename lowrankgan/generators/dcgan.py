@@ -37,7 +37,7 @@ class DCGAN(Generator):
         self.resolution = 4 << (depth - 1)
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         return z
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:

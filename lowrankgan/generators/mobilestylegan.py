@@ -78,7 +78,7 @@ class MobileStyleGAN(Generator):
                 self.mapping(torch.randn(_MEAN_SAMPLES, self.z_dim, generator=seeded)).mean(0)
             )
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         for layer in self.mapping_layers:
             w = F.leaky_relu(layer(w), _LEAK) * 2**0.5

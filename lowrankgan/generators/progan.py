@@ -90,20 +90,10 @@ class ProGAN(Generator):
         self.layer_resolutions, self.resolution = (size,), size << (count - 1)
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """z [N, z_dim], followed by the one-hot label where there are classes.
-
-        Raises:
-            LowRankGANError: a label is missing or out of range.
-        """
-        if not self.num_classes:
-            return z
-        expected = f"expected one of 0 to {self.num_classes - 1}; set sample.label"
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """z [N, z_dim], followed by the one-hot label where there are classes."""
         if label is None:
-            raise LowRankGANError(f"the generator is conditional but has no label, {expected}")
-        for value in label.tolist():
-            if not 0 <= value < self.num_classes:
-                raise LowRankGANError(f"label {value} is out of range, {expected}")
+            return z
         return torch.cat([z, F.one_hot(label, self.num_classes).to(z)], dim=1)
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:

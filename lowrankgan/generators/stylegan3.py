@@ -71,7 +71,7 @@ class StyleGAN3(Generator):
         self.resolution = layers[-1]["size"]
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         w: Tensor = self.mapping_network(z, label)
         return w
 

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.formats.state_dict import take
 
 _LEAK = 0.2
@@ -48,16 +47,12 @@ class MappingNetwork(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Map z [N, z_dim], with labels [N] int64 if conditional, to w [N, w_dim]."""
-        x = _normalize(z) if self.embed is None else self._with_label(z, label)
+        x = _normalize(z) if label is None else self._with_label(z, label)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), _LEAK) * 2**0.5
         return x
 
-    def _with_label(self, z: Tensor, label: Tensor | None) -> Tensor:
-        if label is None:
-            raise LowRankGANError(
-                f"the generator has {self.num_classes} classes, expected a label; set sample.label"
-            )
+    def _with_label(self, z: Tensor, label: Tensor) -> Tensor:
         assert self.embed is not None
         embedded = self.embed(F.one_hot(label, self.num_classes).to(z))
         if self.joint_normalization:

@@ -53,8 +53,8 @@ def average_w(
     seeded = torch.Generator().manual_seed(0)
     mapping = MappingNetwork(state, lr_multiplier, joint_normalization)
     z = torch.randn(_SAMPLES, mapping.z_dim, generator=seeded)
-    classes = max(mapping.num_classes, 1)
-    labels = torch.randint(classes, (_SAMPLES,), generator=seeded)
+    classes = mapping.num_classes
+    labels = torch.randint(classes, (_SAMPLES,), generator=seeded) if classes else None
     with torch.no_grad():
         w: Tensor = mapping(z, labels).mean(0)
     return w

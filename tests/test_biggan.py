@@ -1,4 +1,4 @@
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import jvp, linearize, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
@@ -17,10 +16,12 @@ from lowrankgan.generators.biggan_layers import statistics_weights
 from lowrankgan.generators.checkpoint import load_checkpoint, save_checkpoint
 from lowrankgan.generators.formats import ajbrock_biggan, huggingface_biggan
 from lowrankgan.generators.readers.content import read_content
+from tests.derivatives import check_derivatives
 
 DATA = Path(__file__).resolve().parent / "data" / "checkpoints"
 CLASSES = {"biggan": BigGAN, "biggan_deep": BigGANDeep}
 AJBROCK = ["mybn", "flat", "unshared", "cross_replica", "deep_64", "deep_standing"]
+LINEARIZED = [("mybn", "z"), ("flat", "class")]
 OPTIONS = {"flat": {"BN_eps": 1e-3}}
 
 
@@ -130,42 +131,19 @@ def test_statistics_are_those_of_python_arithmetic(dtype: torch.dtype) -> None:
     assert expected[579, 28] > 0.99
 
 
-def _double(name: str, latent: str) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """The image as a function of an offset of w, and three tangents."""
+@pytest.mark.parametrize("latent", ["z", "class"])
+@pytest.mark.parametrize("name", [*AJBROCK, "hf_biggan_deep_32"])
+def test_derivatives_equal_differences(name: str, latent: str) -> None:
     generator = (_huggingface if name.startswith("hf") else _ajbrock)(name, latent).double()
     seeded = torch.Generator().manual_seed(1)
     z = torch.randn(1, generator.z_dim, generator=seeded, dtype=torch.float64)
     w = generator.truncate(generator.mapping(z, torch.tensor([3])), 0.58)
+    edited, carried = w.split([generator.w_dim, generator.carried_dim], dim=1)
 
-    def image(offset: Tensor) -> Tensor:
-        return _render(generator, w + F.pad(offset, (0, generator.carried_dim)))[0]
+    def image(v: Tensor) -> Tensor:
+        return _render(generator, torch.cat([v, carried], dim=1))
 
-    tangents = torch.randn(3, generator.w_dim, generator=seeded, dtype=torch.float64)
-    return image, tangents
-
-
-@pytest.mark.parametrize("latent", ["z", "class"])
-@pytest.mark.parametrize("name", [*AJBROCK, "hf_biggan_deep_32"])
-def test_jvp(name: str, latent: str) -> None:
-    """Against central differences, and several tangents together against one at a time."""
-    image, tangents = _double(name, latent)
-    origin = torch.zeros_like(tangents[0])
-    singly = torch.stack([jvp(image, (origin,), (tangent,))[1] for tangent in tangents])
-    together = vmap(lambda tangent: jvp(image, (origin,), (tangent,))[1])(tangents)
-    step = 1e-6 * tangents[0]
-    difference = (image(step) - image(-step)) / 2e-6
-    assert (difference - singly[0]).norm() < 1e-6 * singly[0].norm()
-    torch.testing.assert_close(together, singly)
-
-
-@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
-@pytest.mark.parametrize(("name", "latent"), [("mybn", "z"), ("flat", "class")])
-def test_linearize(name: str, latent: str) -> None:
-    image, tangents = _double(name, latent)
-    origin = torch.zeros_like(tangents[0])
-    _, derivative = linearize(image, origin)
-    expected = torch.stack([jvp(image, (origin,), (tangent,))[1] for tangent in tangents])
-    torch.testing.assert_close(vmap(derivative)(tangents), expected)
+    check_derivatives(image, edited, linearized=(name, latent) in LINEARIZED)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """ProGAN against arrays of the official implementations (tests/data/checkpoints)."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.func import jvp, linearize, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
 from tests.conftest import ROOT
+from tests.derivatives import check_derivatives
 
 _CHECKPOINTS = ROOT / "tests/data/checkpoints"
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -64,27 +63,12 @@ def test_what_the_file_does_not_tell_is_said() -> None:
     assert asked("fading", _OPTIONS["fading"]) == ["final"]
 
 
-def _image(generator: Generator, w: Tensor) -> Callable[[Tensor], Tensor]:
-    """The image as a function of what is edited of w."""
-    carried = w[:, generator.w_dim :]
-    return lambda edited: generator([torch.cat([edited, carried], dim=1)])
-
-
-@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
 @pytest.mark.parametrize("name", ["plain", "fused", "fading", "growing"])
 def test_derivatives_equal_differences(name: str) -> None:
     generator = _load(name).double()
     w, _ = _latent(generator, name)
-    image, edited = _image(generator, w[:1]), w[:1, : generator.w_dim]
-    torch.manual_seed(0)
-    tangents = torch.randn(2, *edited.shape, dtype=torch.float64)
-    together = vmap(lambda tangent: jvp(image, (edited,), (tangent,))[1])(tangents)
-    _, linear = linearize(image, edited)
-    for tangent, derivative in zip(tangents, together, strict=True):
-        torch.testing.assert_close(jvp(image, (edited,), (tangent,))[1], derivative)
-        torch.testing.assert_close(linear(tangent), derivative)
-        difference = (image(edited + 1e-6 * tangent) - image(edited - 1e-6 * tangent)) / 2e-6
-        assert (derivative - difference).norm() < 1e-6 * difference.norm()
+    edited, carried = w[:1].split([generator.w_dim, generator.carried_dim], dim=1)
+    check_derivatives(lambda v: generator([torch.cat([v, carried], dim=1)]), edited)
 
 
 def _refusal(tmp_path: Path, state: dict[str, Tensor], options: dict[str, Any]) -> str:

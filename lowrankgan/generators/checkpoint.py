@@ -64,7 +64,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = file.get_tensors()
     except (OSError, SafetensorError) as error:
         raise LowRankGANError(f"{path}: is missing or not a safetensors file ({error})") from error
     return checkpoint_from(metadata, state)

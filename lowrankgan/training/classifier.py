@@ -94,7 +94,7 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     try:
         with safe_open(path, framework="pt") as file:
             sizes = json.loads((file.metadata() or {})[_KEY])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = file.get_tensors()
         classifier = Classifier(**sizes)
         classifier.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

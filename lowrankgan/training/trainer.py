@@ -102,7 +102,7 @@ class Trainer:
         try:
             with safe_open(path, framework="pt") as file:
                 settings = json.loads(file.metadata()[_KEY])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                tensors = file.get_tensors()
             if settings | {"steps": self.settings.steps} != json.loads(
                 json.dumps(asdict(self.settings))
             ):

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
@@ -17,10 +16,9 @@ from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.gram import gram_matrices
 from lowrankgan.jacobian import jacobian
-from tests.conftest import ROOT
 from tests.derivatives import check_derivatives
+from tests.references import CHECKPOINTS, arrays, close
 
-CHECKPOINTS = ROOT / "tests/data/checkpoints"
 NVLABS = "nv_sg2ada_uncond_r32.pkl"
 SAME_WEIGHTS = {
     "tf_sg2_legacy_uncond_r32.pkl": "TensorFlow pickle",
@@ -28,15 +26,6 @@ SAME_WEIGHTS = {
     "genforce_uncond_r32.pth": "genforce checkpoint",
     "resefa_uncond_r32.pth": "Hammer or ReSeFa checkpoint",
 }
-
-
-def arrays(name: str) -> dict[str, Tensor]:
-    with np.load(CHECKPOINTS / name) as arrays:
-        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
-    return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
 @pytest.mark.parametrize("name", [NVLABS, "nv_sg2ada_uncond_r32_clamp2.pkl"])

@@ -20,7 +20,7 @@ from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan3 import StyleGAN3
 from tests.derivatives import check_derivatives
-from tests.test_stylegan2 import CHECKPOINTS, arrays, close
+from tests.references import CHECKPOINTS, arrays, close
 
 _T = CHECKPOINTS / "nv_sg3t_uncond_r32.pkl"
 _SMALL = ("nv_sg3r_cond_r16", "nv_sg3t_cond_r16")

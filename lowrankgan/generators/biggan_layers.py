@@ -58,7 +58,7 @@ class ClassConditionalGenerator(Generator):
             with torch.device("meta"):  # shapes alone: the tensors are those of the state
                 self._build(state, upsampling)
             self.load_state_dict(dict(state), assign=True)
-        except (KeyError, ValueError, ZeroDivisionError, RuntimeError) as error:
+        except (LookupError, ValueError, ZeroDivisionError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             name = type(self).__name__
             raise LowRankGANError(f"not the weights of a {name}: {reason}") from error

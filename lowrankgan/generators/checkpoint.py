@@ -45,7 +45,11 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint as safetensors, whole or not at all; the description is its metadata."""
+    """Write a checkpoint as safetensors, whole or not at all; the description is its metadata.
+
+    Raises:
+        LowRankGANError: the file cannot be written.
+    """
     state = {key: value.detach().cpu().contiguous() for key, value in checkpoint.state.items()}
     metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
     try:

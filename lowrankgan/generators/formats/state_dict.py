@@ -30,6 +30,20 @@ def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
     return value.detach().to("cpu", torch.float32).contiguous()
 
 
+def tensors(state: Any) -> dict[str, Tensor]:
+    """A state dict whose shapes its generator checks; float32, on the CPU and contiguous.
+
+    Raises:
+        LowRankGANError: it is no state dict, or a value is no tensor.
+    """
+    if not isinstance(state, Mapping):
+        raise LowRankGANError(f"expected a state dict, got {type(state).__name__}")
+    return {
+        str(key): take(state, key, *[-1] * getattr(value, "ndim", 0))
+        for key, value in state.items()
+    }
+
+
 def take_rgb(state: Mapping[str, Any], name: str, inputs: int) -> tuple[Tensor, Tensor]:
     """Weight [3, inputs, 1, 1] and bias [3] of a convolution to RGB; grey is repeated.
 

@@ -16,6 +16,7 @@ from lowrankgan.generators.formats import (
     rosinality,
     tensorflow_stylegan2,
 )
+from lowrankgan.generators.formats.state_dict import unwrapped
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.readers.content import Record, read_content
 from lowrankgan.generators.reading import read_checkpoint
@@ -62,7 +63,7 @@ def test_what_a_file_tells_is_not_assumed_and_options_come_first() -> None:
     assert not told.assumed
     chosen = read_checkpoint(CHECKPOINTS / "hammer_resnet_cond_r16.pth", {"lr_multiplier": 0.5})
     assert chosen.settings["lr_multiplier"] == 0.5
-    bare = genforce.convert(genforce.unwrapped(_read("hammer_resnet_cond_r16.pth")), {})
+    bare = genforce.convert(unwrapped(_read("hammer_resnet_cond_r16.pth")), {})
     assert [sentence.split()[0] for sentence in bare.assumed] == ["lr_multiplier", "conv_clamp"]
 
 

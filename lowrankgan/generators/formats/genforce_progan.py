@@ -17,8 +17,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.genforce import unwrapped
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import take, unwrapped
 
 # The first three are settings of the generator; num_classes is label_size or label_dim there.
 # fused_scale null is what the shapes tell, which they do where a resolution has another width

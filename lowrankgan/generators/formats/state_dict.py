@@ -9,6 +9,24 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 
+# Outer ones first, and of two beside each other the average of the weights.
+_WRAPPERS = (
+    *("state", "models", "state_dict", "g_ema", "g", "G_ema", "G"),
+    *("generator_smooth", "generator"),
+)
+
+
+def unwrapped(content: Any) -> dict[str, Any]:
+    """The state dict of the generator in a content tree, without DataParallel's prefix.
+
+    It may lie in the wrappers of several formats; empty where there is none.
+    """
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    found = content if isinstance(content, Mapping) else {}
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
 
 def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
     """The tensor of a key, checked against a shape, in which -1 is any size.

@@ -111,6 +111,14 @@ class Generator(nn.Module, ABC):
         return w.unsqueeze(1).expand(-1, self.num_layers, -1)
 
 
+def pixel_norm(x: Tensor) -> Tensor:
+    """Scale each vector of channels of x [N, C, ...] to a mean square of 1.
+
+    Karras et al., arXiv 1710.10196, section 4.2.
+    """
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
 def area_average(images: Tensor, resolution: int) -> Tensor:
     """Average images [N, C, H, H] over areas to [N, C, resolution, resolution]."""
     factor, remainder = divmod(images.shape[-1], resolution)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.base import Generator
+from lowrankgan.generators.base import Generator, pixel_norm
 from lowrankgan.generators.forward_mode import convolve, modulate
 
 _LEAK = 0.2
@@ -75,7 +75,7 @@ class MobileStyleGAN(Generator):
             )
 
     def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
-        w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        w = pixel_norm(z)
         for layer in self.mapping_layers:
             w = F.leaky_relu(layer(w), _LEAK) * 2**0.5
         return w

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.base import Generator
+from lowrankgan.generators.base import Generator, pixel_norm
 from lowrankgan.generators.formats.state_dict import positive, take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, convolve_transposed
 
@@ -98,7 +98,7 @@ class ProGAN(Generator):
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         z, label = slots[0].split([self.z_dim, self.num_classes], dim=1)
-        x = torch.cat([_normalize(z) * self.z_gain, label], dim=1)[:, :, None, None]
+        x = torch.cat([pixel_norm(z) * self.z_gain, label], dim=1)[:, :, None, None]
         images = []
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -123,7 +123,7 @@ class _Layer(nn.Module):
         self.weight = nn.Parameter(_doubling(weight) if doubles else weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _normalize(x)
+        x = pixel_norm(x)
         if self.doubles:
             x = convolve_transposed(x, self.weight, stride=2, padding=1)
             return F.leaky_relu(x + self.bias[:, None, None], _LEAK)
@@ -139,7 +139,7 @@ class _Output(nn.Module):
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return convolve(_normalize(x), self.weight, self.bias)
+        return convolve(pixel_norm(x), self.weight, self.bias)
 
 
 def _doubling(weight: Tensor) -> Tensor:
@@ -152,7 +152,3 @@ def _doubling(weight: Tensor) -> Tensor:
 def _enlarge(x: Tensor, factor: int) -> Tensor:
     """Nearest neighbours at `factor` times the size."""
     return x.repeat_interleave(factor, 2).repeat_interleave(factor, 3) if factor > 1 else x
-
-
-def _normalize(x: Tensor) -> Tensor:
-    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()

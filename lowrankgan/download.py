@@ -9,7 +9,7 @@ import requests
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
 from lowrankgan.progress import progress
-from lowrankgan.weights import hash_of, verify
+from lowrankgan.weights import hash_of
 
 _CHUNK_BYTES = 1 << 20
 _MAX_BYTES = 16 << 30
@@ -40,11 +40,15 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
             shutil.copyfile(copy, temporary)
         else:
             _fetch(url, temporary, copy)
-        if expected:
-            verify(temporary, expected)
-        else:
+        found = hash_of(temporary)
+        if not expected:
             by_hand.mkdir(exist_ok=True)
-            _write_known(by_hand / _KNOWN, known | {url: hash_of(temporary)})
+            _write_known(by_hand / _KNOWN, known | {url: found})
+        elif found != expected:
+            source = copy if copy.exists() else url
+            raise LowRankGANError(
+                f"{source}: expected SHA-256 {expected}, got {found}; do not use this file"
+            )
 
 
 def _fetch(url: str, target: Path, copy: Path) -> None:

@@ -21,7 +21,14 @@ _KEY = "classifier"
 
 
 class Classifier(nn.Module):
-    """Logits of images [N, 3, R, R] in [-1, 1], by three convolutions and two linear layers."""
+    """Logits [N, classes] of images [N, 3, R, R] in [-1, 1].
+
+    Three convolutions and two linear layers.
+
+    Args:
+        resolution: R in pixels, at least 8.
+        classes: number of classes.
+    """
 
     def __init__(self, resolution: int, classes: int) -> None:
         super().__init__()

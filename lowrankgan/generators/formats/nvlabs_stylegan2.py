@@ -18,7 +18,7 @@ from lowrankgan.generators.formats.state_dict import positive
 from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
 
 DEFAULTS: dict[str, Any] = {}
-_UNUSED = (".noise_const", ".noise_strength")
+_NOISE = (".noise_const", ".noise_strength")
 _SYNTHESIS = (
     r"b4\.const"
     r"|b\d+\.((conv[01]\.|skip\.)?resample_filter|skip\.weight)"
@@ -95,7 +95,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _is_noise(key: str, layer: str) -> bool:
-    return key.startswith(f"{layer}.") and key.endswith(_UNUSED)
+    return key.startswith(f"{layer}.") and key.endswith(_NOISE)
 
 
 def _regular(key: str, value: Tensor) -> Tensor:

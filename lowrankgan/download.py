@@ -1,15 +1,15 @@
 """Checkpoints from the addresses at which they were published."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import requests
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.files import replacing
 from lowrankgan.progress import progress
-from lowrankgan.weights import hash_of, verify
+from lowrankgan.weights import hash_of
 
 _CHUNK_BYTES = 1 << 20
 _MAX_BYTES = 16 << 30
@@ -35,20 +35,20 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
     known = _read_known(by_hand / _KNOWN)
     expected = sha256 or known.get(url)
     copy = by_hand / target.name
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with replacing(target) as temporary:
         if copy.exists():
             shutil.copyfile(copy, temporary)
         else:
             _fetch(url, temporary, copy)
-        if expected:
-            verify(temporary, expected)
-        else:
+        found = hash_of(temporary)
+        if not expected:
             by_hand.mkdir(exist_ok=True)
-            _write_known(by_hand / _KNOWN, known | {url: hash_of(temporary)})
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+            _write_known(by_hand / _KNOWN, known | {url: found})
+        elif found != expected:
+            source = copy if copy.exists() else url
+            raise LowRankGANError(
+                f"{source}: expected SHA-256 {expected}, got {found}; do not use this file"
+            )
 
 
 def _fetch(url: str, target: Path, copy: Path) -> None:
@@ -87,6 +87,5 @@ def _read_known(path: Path) -> dict[str, str]:
 
 
 def _write_known(path: Path, known: dict[str, str]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 
 
@@ -35,17 +34,8 @@ def sample_latents(
     drawn = np.stack([np.random.RandomState(seed).randn(generator.z_dim) for seed in seeds])
     z = torch.from_numpy(drawn).to(generator.device, generator.dtype)
     with torch.no_grad():
-        w = generator.mapping(z, _labels(generator, label, len(seeds)))
+        labels = None if label is None else torch.full((len(seeds),), label, device=z.device)
+        w = generator.mapping(z, labels)
         ws, truncated = (generator.broadcast(v) for v in (w, generator.truncate(w, psi)))
     cutoff = generator.num_layers if cutoff is None else cutoff
     return z, torch.cat([truncated[:, :cutoff], ws[:, cutoff:]], dim=1)
-
-
-def _labels(generator: Generator, label: int | None, count: int) -> Tensor | None:
-    classes = generator.num_classes
-    if not classes and label is None:
-        return None
-    if label is None or not 0 <= label < classes:
-        expected = f"0 to {classes - 1}" if classes else "none, as the generator has no classes"
-        raise LowRankGANError(f"sample.label: {label}, expected {expected}")
-    return torch.full((count,), label, device=generator.device)

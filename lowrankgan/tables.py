@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.files import replacing
 from lowrankgan.metrics.bootstrap import bootstrap_interval
 
 _LATEX = str.maketrans(
@@ -132,9 +133,8 @@ def write_table(table: pd.DataFrame, stem: Path, caption: str, digits: int) -> N
         "tex": _latex(text, numeric, caption),
     }
     for suffix, content in contents.items():
-        temporary = stem.parent / f".{stem.name}.{suffix}.tmp"
-        temporary.write_text(content, encoding="utf-8")
-        temporary.replace(stem.parent / f"{stem.name}.{suffix}")
+        with replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
 def _text(value: Any, digits: int) -> str:

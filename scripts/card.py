@@ -103,6 +103,7 @@ def _values(job: Job, training: LabelledImages) -> dict[str, Any]:
     return asdict(settings) | {
         "name": job.settings["name"],
         "description": job.settings["description"],
+        "limits": job.settings["limits"],
         "classes": ", ".join(job.settings["classes"]),
         "images": len(training.labels),
         "count": job.settings["samples"],

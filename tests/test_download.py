@@ -70,7 +70,7 @@ def test_the_first_copy_is_recorded_and_later_ones_checked(server: str, tmp_path
     assert json.loads(known.read_text()) == {url: _SHA256}
     download(url, None, tmp_path / "w.pkl", by_hand)
     (by_hand / "w.pkl").write_bytes(b"another")
-    with pytest.raises(LowRankGANError, match=f"expected SHA-256 {_SHA256}, got"):
+    with pytest.raises(LowRankGANError, match=rf"weights/w\.pkl: expected SHA-256 {_SHA256}, got"):
         download(url, None, tmp_path / "w.pkl", by_hand)
     assert (tmp_path / "w.pkl").read_bytes() == _WEIGHTS
 
@@ -89,7 +89,7 @@ def test_a_copy_placed_by_hand_needs_no_network(tmp_path: Path) -> None:
         ("/gone", "Not Found"),
         ("/away", "No connection adapters"),
         ("/cut", "IncompleteRead"),
-        ("/other", f"expected SHA-256 {_SHA256}, got"),
+        ("/other", f"/other: expected SHA-256 {_SHA256}, got"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_leaves_nothing(

@@ -148,19 +148,9 @@ def faces() -> pd.DataFrame:
     )
 
 
-def test_matrix_marks_the_faces_that_did_not_reach(faces: pd.DataFrame) -> None:
-    figure = generalization_matrix(faces, "mse_outside")
-    axes = figure.axes[0]
-    expected = [[7.0, 8.0, 9.0], [8.0, np.nan, 10.0]]
-    np.testing.assert_allclose(axes.images[0].get_array().filled(np.nan) * 1000, expected)
-    assert [patch.get_xy() for patch in axes.patches] == [(0.5, 0.5)]
-    assert [text.get_text() for text in axes.texts] == ["7.0", "8.0", "9.0", "8.0", "10"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["seed 0", "average"]
-    assert axes.get_legend().get_texts()[0].get_text() == "target not reached"
-
-
-def test_matrix_draws_means_in_the_order_of_its_rows(faces: pd.DataFrame) -> None:
-    means = pd.DataFrame(
+@pytest.fixture
+def means() -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "region": ["eyes"] * 2,
             "source": ["average", "seed 0"],
@@ -169,12 +159,33 @@ def test_matrix_draws_means_in_the_order_of_its_rows(faces: pd.DataFrame) -> Non
             "high": [0.01, 0.009],
         }
     )
+
+
+def test_matrix_marks_the_faces_that_did_not_reach(
+    faces: pd.DataFrame, means: pd.DataFrame
+) -> None:
+    figure = generalization_matrix(faces, "mse_outside", means)
+    axes = figure.axes[0]
+    expected = [[7.0, 8.0, 9.0], [8.0, np.nan, 10.0]]
+    np.testing.assert_allclose(axes.images[0].get_array().filled(np.nan) * 1000, expected)
+    assert [patch.get_xy() for patch in axes.patches] == [(0.5, 0.5)]
+    assert [text.get_text() for text in axes.texts] == ["7.0", "8.0", "9.0", "8.0", "10"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["seed 0", "average"]
+    assert figure.axes[1].get_legend().get_texts()[0].get_text() == "target not reached"
+
+
+def test_matrix_draws_means_in_the_order_of_its_rows(
+    faces: pd.DataFrame, means: pd.DataFrame
+) -> None:
     figure = generalization_matrix(faces, "mse_outside", means)
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_xydata(), [[0.008, 0], [0.009, 1]])
 
 
-def test_matrix_without_any_reached_face_can_be_drawn(faces: pd.DataFrame, tmp_path: Path) -> None:
-    figure = generalization_matrix(faces.assign(reached=False), "mse_outside")
+def test_matrix_without_any_reached_face_can_be_drawn(
+    faces: pd.DataFrame, means: pd.DataFrame, tmp_path: Path
+) -> None:
+    none = means.assign(mean=np.nan, low=np.nan, high=np.nan)
+    figure = generalization_matrix(faces.assign(reached=False), "mse_outside", none)
     save(figure, tmp_path / "figure")
     assert len(figure.axes[0].patches) == 6
 

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile_programs import (
+
+from lowrankgan.generators.readers.content import Record, read_content
+from tests.conftest import ROOT
+from tests.hostile_programs import (
     BOMBS,
     FLOATS,
     LOAD,
@@ -34,11 +37,9 @@ from hostile_programs import (
     tensor,
     text,
 )
+from tests.references import CHECKPOINTS
 
-from lowrankgan.generators.readers.content import Record, read_content
-
-ROOT = Path(__file__).resolve().parent.parent
-GOOD = ROOT / "tests/data/checkpoints/rosinality_uncond_r32.pt"
+GOOD = CHECKPOINTS / "rosinality_uncond_r32.pt"
 Case = tuple[bytes, str]
 
 

@@ -77,7 +77,7 @@ class _InPlace(Generator):
         self.layer_resolutions, self.resolution = (8,), 8
         self.register_buffer("w_mean", torch.zeros(4, dtype=torch.float64))
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         return z
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.readers import numpy_pickle, pickle_machine
 from lowrankgan.generators.readers.numpy_pickle import read_numpy_pickle
+from tests.hostile_programs import Call, binary, number, text
+from tests.test_reading import assert_same
 
 PROTOCOLS = (2, 3, 4, 5)
 DTYPES = st.sampled_from(["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
@@ -30,19 +32,6 @@ TREES = st.dictionaries(
     max_size=3,
 )
 SAMPLE = {"net": {"kernel": np.arange(12, dtype=np.float32).reshape(3, 4), "steps": 7}, "x": 0.5}
-
-
-def assert_same(actual: Any, expected: Any) -> None:
-    assert type(actual) is type(expected)
-    if isinstance(expected, dict):
-        assert list(actual) == list(expected)
-        for key in expected:
-            assert_same(actual[key], expected[key])
-    elif isinstance(expected, np.ndarray):
-        assert actual.dtype == expected.dtype
-        np.testing.assert_array_equal(actual, expected)
-    else:
-        assert actual == expected
 
 
 def assert_plain(tree: Any) -> None:
@@ -91,37 +80,13 @@ def test_arrays_are_read_only(read: Callable[[bytes], dict[str, Any]]) -> None:
     assert not read(pickle.dumps(SAMPLE, 5))["net"]["kernel"].flags.writeable
 
 
-class Call:
-    """Pickles as a call of `function`."""
-
-    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.call = function, arguments
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return self.call
-
-
-def text(value: str) -> bytes:
-    raw = value.encode()
-    return b"X" + len(raw).to_bytes(4, "little") + raw
-
-
-def binary(value: bytes) -> bytes:
-    return b"B" + len(value).to_bytes(4, "little") + value
-
-
 def entry(value: bytes) -> bytes:
     """A pickle of {"a": value}, value being opcodes."""
     return b"\x80\x04}" + text("a") + value + b"s."
 
 
-def long(value: int) -> bytes:
-    raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
-    return b"\x8a" + bytes([len(raw)]) + raw
-
-
 DTYPE = b"cnumpy\ndtype\n" + text("f4") + b"\x89\x88\x87R"
-DTYPE_STATE = b"(K\x03" + text("<") + b"NNN" + long(-1) + long(-1) + b"K\x00t"
+DTYPE_STATE = b"(K\x03" + text("<") + b"NNN" + number(-1) + number(-1) + b"K\x00t"
 RECONSTRUCT = (
     b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + binary(b"b") + b"\x87R"
 )
@@ -180,7 +145,7 @@ OPCODES = {
     "void dtype": entry(array(b"K\x01\x85", bytes(8), DTYPE.replace(b"f4", b"V8"))),
     "dtype called by name": entry(b"cnumpy\ndtype\ncos\nsystem\n\x89\x88\x87R"),
     "dtype from a dict": entry(b"cnumpy\ndtype\n}\x89\x88\x87R"),
-    "ndarray called": entry(b"cnumpy\nndarray\n" + long(1 << 40) + b"\x85\x85R"),
+    "ndarray called": entry(b"cnumpy\nndarray\n" + number(1 << 40) + b"\x85\x85R"),
     "reconstruct another class": entry(RECONSTRUCT.replace(b"cnumpy\nndarray", b"cnumpy\ndtype")),
     "reconstruct a shape": entry(RECONSTRUCT.replace(b"K\x00\x85", b"K\x09\x85")),
     "state of a dtype with fields": entry(
@@ -192,10 +157,10 @@ OPCODES = {
     "state is a dict": entry(RECONSTRUCT + b"}b"),
     "built twice": entry(array(b"K\x01\x85", bytes(4)) + b"}b"),
     "state of a global": entry(b"cnumpy\ndtype\n}b"),
-    "shape is huge": entry(array(long(1 << 40) + b"\x85", bytes(8))),
-    "shape overflows": entry(array(long(1 << 62) + long(1 << 62) + b"\x86", bytes(8))),
-    "shape is huge and empty": entry(array(b"K\x00" + long(1 << 70) + b"\x86", b"")),
-    "shape is negative": entry(array(long(-1) + b"\x85", bytes(4))),
+    "shape is huge": entry(array(number(1 << 40) + b"\x85", bytes(8))),
+    "shape overflows": entry(array(number(1 << 62) + number(1 << 62) + b"\x86", bytes(8))),
+    "shape is huge and empty": entry(array(b"K\x00" + number(1 << 70) + b"\x86", b"")),
+    "shape is negative": entry(array(number(-1) + b"\x85", bytes(4))),
     "shape holds a bool": entry(array(b"\x88\x85", bytes(4))),
     "shape is a number": entry(array(b"K\x01", bytes(4))),
     "shape of 64 dimensions": entry(array(b"(" + b"K\x01" * 64 + b"t", bytes(4))),
@@ -205,7 +170,7 @@ OPCODES = {
         b"cnumpy.core.numeric\n_frombuffer\n("
         + binary(bytes(4))
         + DTYPE
-        + (long(1 << 40) + b"\x85" + text("C") + b"tR")
+        + (number(1 << 40) + b"\x85" + text("C") + b"tR")
     ),
     "bytes longer than the file": entry(b"\x8e" + (1 << 62).to_bytes(8, "little")),
     "bytes longer than memory": entry(b"\x8e" + b"\xff" * 8),

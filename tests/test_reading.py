@@ -17,15 +17,26 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from hostile_programs import FLOATS, RAW, call, legacy, lst, name, storage_id, tensor, text, tup
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.readers.content import Record, read_content
 from lowrankgan.generators.readers.nvlabs_modules import flatten
+from tests.hostile_programs import (
+    FLOATS,
+    RAW,
+    call,
+    legacy,
+    lst,
+    name,
+    storage_id,
+    tensor,
+    text,
+    tup,
+)
+from tests.references import CHECKPOINTS
 
-DATA = Path(__file__).parent / "data/checkpoints"
 PROTOCOLS = (2, 3, 4, 5)
 PLAIN = (type(None), bool, int, float, str, bytes)
 
@@ -86,8 +97,8 @@ def assert_inert(tree: Any) -> None:
     ],
 )
 def test_pytorch_files_read_as_pytorch_reads_them(path: str, tmp_path: Path) -> None:
-    official = torch.load(DATA / path, weights_only=True)
-    assert_same(read_content(DATA / path), official)
+    official = torch.load(CHECKPOINTS / path, weights_only=True)
+    assert_same(read_content(CHECKPOINTS / path), official)
     torch.save(official, tmp_path / "old", _use_new_zipfile_serialization=False)
     assert_same(read_content(tmp_path / "old"), official)
 
@@ -96,22 +107,23 @@ def test_pytorch_files_read_as_pytorch_reads_them(path: str, tmp_path: Path) -> 
     "path", ["nv_sg2ada_uncond_r32", "nv_sg2ada_uncond_r32_clamp2", "nv_sg3t_uncond_r32"]
 )
 def test_nvlabs_modules_have_the_shapes_of_their_state_dict(path: str) -> None:
-    description = json.loads((DATA / f"{path}.json").read_text())
-    content = read_content(DATA / f"{path}.pkl")
+    description = json.loads((CHECKPOINTS / f"{path}.json").read_text())
+    content = read_content(CHECKPOINTS / f"{path}.pkl")
     tensors, attributes = flatten(content["G_ema"])
     shapes = {key: list(value.shape) for key, value in tensors.items()}
     assert shapes == description["state_dict"]
     assert attributes[""]["num_ws"] == description["num_ws"]
-    assert attributes[""]["init_kwargs"] == description["init_kwargs"]
-    assert attributes[""]["class_name"] == "Generator"
+    meta = content["G_ema"].state
+    assert meta["state"]["_init_kwargs"] == description["init_kwargs"]
+    assert meta["class_name"] == "Generator"
     assert_inert(content)
 
 
 def test_one_generator_has_equal_weights_in_every_container() -> None:
     """The reference files hold the same weights, written by independent implementations."""
-    tensors, _ = flatten(read_content(DATA / "nv_sg2ada_uncond_r32.pkl")["G_ema"])
-    rosinality = read_content(DATA / "rosinality_uncond_r32.pt")
-    _, _, network = read_content(DATA / "tf_sg2_legacy_uncond_r32.pkl")
+    tensors, _ = flatten(read_content(CHECKPOINTS / "nv_sg2ada_uncond_r32.pkl")["G_ema"])
+    rosinality = read_content(CHECKPOINTS / "rosinality_uncond_r32.pt")
+    _, _, network = read_content(CHECKPOINTS / "tf_sg2_legacy_uncond_r32.pkl")
     assert isinstance(network, Record) and network.name == "Network"
     mapping = dict(network.state["components"]["mapping"].state["variables"])
     for index in range(8):
@@ -258,15 +270,11 @@ def test_nvlabs_pickles(tmp_path: Path, official: types.SimpleNamespace, protoco
     tensors, attributes = flatten(content["G_ema"])
     assert list(tensors) == ["a.weight", "a.w_avg", "b.weight", "b.w_avg"]
     assert_same(tensors["a.weight"], weight)
-    layer = {"class_name": "Layer"}
-    assert attributes[""] == {"z_dim": 64, "init_args": (), "init_kwargs": {}} | layer
+    assert attributes[""] == {"z_dim": 64}
     np.testing.assert_array_equal(attributes["a"].pop("size"), [36, 36])
-    assert attributes["a"] == layer | {
-        "act_gain": 2**0.5,
-        "use_fp16": False,
-        "init_args": (2, 3),
-        "init_kwargs": {"conv_clamp": None},
-    }
+    assert attributes["a"] == {"act_gain": 2**0.5, "use_fp16": False}
+    state = content["G_ema"].state["state"]["_modules"]["a"].state["state"]
+    assert_same(state["_init_kwargs"], {"conv_clamp": None})
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -306,9 +314,9 @@ def test_safetensors_and_folders(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(text_)
         with pytest.raises(LowRankGANError, match=r"its config\.json is no JSON"):
             read_content(tmp_path)
-    folder = read_content(DATA / "hf_biggan_deep_128")
+    folder = read_content(CHECKPOINTS / "hf_biggan_deep_128")
     assert folder["config"]["z_dim"] == 32
-    assert_same(folder["state"], read_content(DATA / "hf_biggan_deep_128/pytorch_model.bin"))
+    assert_same(folder["state"], read_content(CHECKPOINTS / "hf_biggan_deep_128/pytorch_model.bin"))
 
 
 def test_a_file_that_is_missing_or_too_large(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.func import jvp, linearize, vjp, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
@@ -18,9 +16,9 @@ from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.gram import gram_matrices
 from lowrankgan.jacobian import jacobian
-from tests.conftest import ROOT
+from tests.derivatives import check_derivatives
+from tests.references import CHECKPOINTS, arrays, close
 
-CHECKPOINTS = ROOT / "tests/data/checkpoints"
 NVLABS = "nv_sg2ada_uncond_r32.pkl"
 SAME_WEIGHTS = {
     "tf_sg2_legacy_uncond_r32.pkl": "TensorFlow pickle",
@@ -28,15 +26,6 @@ SAME_WEIGHTS = {
     "genforce_uncond_r32.pth": "genforce checkpoint",
     "resefa_uncond_r32.pth": "Hammer or ReSeFa checkpoint",
 }
-
-
-def arrays(name: str) -> dict[str, Tensor]:
-    with np.load(CHECKPOINTS / name) as arrays:
-        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-
-
-def close(found: Tensor, expected: Tensor, tolerance: float) -> bool:
-    return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
 @pytest.mark.parametrize("name", [NVLABS, "nv_sg2ada_uncond_r32_clamp2.pkl"])
@@ -147,28 +136,12 @@ def _random(architecture: str, classes: int = 0, **settings: Any) -> StyleGAN2:
     return StyleGAN2(state, architecture, **settings).double()  # type: ignore[arg-type]
 
 
-@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])
 @pytest.mark.parametrize("noise", ["const", "random"])
 def test_derivatives_equal_differences(architecture: str, noise: str) -> None:
     generator = _random(architecture, noise=noise, conv_clamp=3.0)
     w = torch.randn(1, 8, dtype=torch.float64)
-    tangents = torch.randn(3, 1, 8, dtype=torch.float64)
-
-    def image(v: Tensor) -> Tensor:
-        return generator.synthesis(generator.broadcast(v))
-
-    together = vmap(lambda tangent: jvp(image, (w,), (tangent,))[1])(tangents)
-    _, linear = linearize(image, w)
-    value, pull = vjp(image, w)
-    cotangent = torch.randn_like(value)
-    products = (together * cotangent).flatten(1).sum(1)
-    torch.testing.assert_close((tangents * pull(cotangent)[0]).flatten(1).sum(1), products)
-    for tangent, derivative in zip(tangents, together, strict=True):
-        torch.testing.assert_close(jvp(image, (w,), (tangent,))[1], derivative)
-        torch.testing.assert_close(linear(tangent), derivative)
-        difference = (image(w + 1e-6 * tangent) - image(w - 1e-6 * tangent)) / 2e-6
-        assert (derivative - difference).norm() < 1e-6 * difference.norm()
+    check_derivatives(lambda v: generator.synthesis(generator.broadcast(v)), w)
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])

@@ -242,6 +242,7 @@ def test_the_stages_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "~data",
         "+data={kind: folder, path: data, held_out_every: 3}",
         "classes=[dark, light]",
+        "limits=noise",
         "network={chunk: 3, embedding: 4, channels: [8, 6, 4], discriminator: [4, 8]}",
         "schedule.steps=4",
         "schedule.batch=4",
@@ -258,6 +259,7 @@ def test_the_stages_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     text = (card / "card.md").read_text()
     assert "4 steps of 4 images" in text
     assert "16 images to train on" in text
+    assert text.endswith("this data\nset. noise\n")
     assert (card / "curves.png").exists()
     with Image.open(card / "samples.png") as picture:
         assert picture.size == (2 * 16, 10 * 16)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.references import CHECKPOINTS
 
 _SMALL = "experiment=dcgan_small"
 
@@ -192,7 +193,7 @@ def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
 def test_a_checkpoint_runs_through_every_stage(
     tmp_path: Path, experiment: str, checkpoint: str
 ) -> None:
-    place = ROOT / "tests/data/checkpoints" / checkpoint
+    place = CHECKPOINTS / checkpoint
     override = f"set=generator.weights.path={place}"
     done = _snakemake(tmp_path, "--config", f"experiment={experiment}", override)
     assert done.returncode == 0, done.stdout + done.stderr

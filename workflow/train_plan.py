@@ -40,7 +40,8 @@ def unroll_training(training: Training) -> TrainPlan:
     classifier = Step("classifier", judge, {"dataset": [data]})
     train = Step("train", network | schedule, {"dataset": [data]})
     parents = {"dataset": [data], "classifier": [classifier], "train": [train]}
-    settings = training.model_dump(mode="json", include={"name", "description", "classes"})
+    told = {"name", "description", "limits", "classes"}
+    settings = training.model_dump(mode="json", include=told)
     settings |= {"samples": training.assessed, "seed": training.schedule.seed}
     return TrainPlan(Step("card", settings, parents))
 

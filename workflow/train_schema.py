@@ -80,6 +80,8 @@ class Training(Strict):
     name: Name
     description: str
     """Of the data, with their licence, for the model card."""
+    limits: str
+    """What people saw that samples lack, for the model card."""
     data: Annotated[IdxFiles | PictureFolder, Discriminator("kind")]
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     """Names of the classes in the order of their labels."""

@@ -62,7 +62,7 @@ def outside_change(summary: pd.DataFrame, measure: str) -> Figure:
     log_ticks(grid[0].xaxis)
     grid[0].set_yticks(range(len(styles)), list(styles))
     grid[0].set_ylim(len(styles) - 0.5, -0.5)
-    figure.supxlabel(f"{measure_label(measure)} (mean and interval; less is better)", size=8.5)
+    figure.supxlabel(f"{measure_label(measure)} (mean and interval; less is better)")
     if len(lanes) > 1:
         figure.legend(handles=_key(lanes), ncols=len(lanes), loc="outside upper right")
     return figure

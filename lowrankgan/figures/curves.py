@@ -37,8 +37,8 @@ def inside_outside_curves(table: pd.DataFrame, measure: str) -> Figure:
     for axes, region in zip(grid, regions, strict=True):
         _draw_region(axes, table[table["region"] == region], styles)
         axes.set_title(region.replace("_", " "))
-    figure.supxlabel(f"{measure_label(measure)} inside the region", size=8.5)
-    figure.supylabel(f"{measure_label(measure)} outside the region", size=8.5)
+    figure.supxlabel(f"{measure_label(measure)} inside the region")
+    figure.supylabel(f"{measure_label(measure)} outside the region")
     return figure
 
 

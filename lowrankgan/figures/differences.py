@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import outline, place_image, styled
+from lowrankgan.figures.style import outline, place_image, shades, styled
 
 _CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.6, 0.5, 0.1  # inches
-_TOP_PERCENTILE = 99.5  # a few glints must not darken the rest of the map
 
 
 @styled
@@ -40,7 +38,8 @@ def difference_maps(
     faces, height, width = original.shape[:3]
     regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
     differences = {method: _difference(original, images) for method, images in edited.items()}
-    shades = _shades(np.stack(list(differences.values())), colour_map)
+    # Nothing changed at all still needs a scale: one grey level.
+    scale = shades(np.stack(list(differences.values())), colour_map, least=1.0)
     high = _CELL * height / width
     block = 2 * high + _GAP + _FACE_GAP
     columns = [(2 + i) * (_CELL + _GAP) for i in range(len(edited))]
@@ -56,9 +55,9 @@ def difference_maps(
             above = place_image(figure, edited[method][face], (left, top, _CELL, high))
             _head(above, method, face)
             box = left, top + high + _GAP, _CELL, high
-            below = place_image(figure, differences[method][face], box, shades)
+            below = place_image(figure, differences[method][face], box, scale)
             outline(below, regions[face])
-    _draw_scale(figure, shades)
+    _draw_scale(figure, scale)
     return figure
 
 
@@ -70,23 +69,17 @@ def _difference(
     return difference
 
 
-def _shades(differences: NDArray[np.floating[Any]], colour_map: str) -> ScalarMappable:
-    # Nothing changed at all still needs a scale: one grey level.
-    peak = max(1.0, float(np.percentile(differences, _TOP_PERCENTILE)))
-    return ScalarMappable(Normalize(0, peak), colour_map)
-
-
 def _head(axes: Axes, name: str, face: int) -> None:
     if face == 0:
         axes.set_title(fill(name, 18), loc="center", weight="normal", size=8.5, pad=4)
 
 
-def _draw_scale(figure: Figure, shades: ScalarMappable) -> None:
+def _draw_scale(figure: Figure, scale: ScalarMappable) -> None:
     """Draw a colour bar below the last columns."""
     wide, high = figure.get_size_inches()
     length = 2 * _CELL + _GAP
     bottom = _FOOTER - _BAR - 0.1
     bar = figure.add_axes((1 - length / wide, bottom / high, length / wide, _BAR / high))
     label = "mean |difference| over RGB (1/255)"
-    figure.colorbar(shades, cax=bar, orientation="horizontal", extend="max", label=label)
+    figure.colorbar(scale, cax=bar, orientation="horizontal", extend="max", label=label)
     bar.spines[:].set_visible(False)

@@ -20,9 +20,7 @@ _UNREACHED: dict[str, Any] = {"facecolor": FAINT, "edgecolor": MUTED, "hatch": "
 
 
 @styled
-def generalization_matrix(
-    table: pd.DataFrame, measure: str, means: pd.DataFrame | None = None
-) -> Figure:
+def generalization_matrix(table: pd.DataFrame, measure: str, means: pd.DataFrame) -> Figure:
     """Draw one heat map a region: analysis images by test faces, the change outside as colour.
 
     Args:
@@ -40,17 +38,15 @@ def generalization_matrix(
         for region, faces in table.groupby("region", sort=False)
     }
     norm = _scale(table["value"])
-    figure, grid = _panels(list(matrices.values()), means is not None)
+    figure, grid = _panels(list(matrices.values()))
     for (region, matrix), row in zip(matrices.items(), grid, strict=True):
         _draw_matrix(row[0], matrix, norm)
         row[0].set_title(region.replace("_", " "))
-        if means is not None:
-            intervals = means[means["region"] == region].set_index("source")
-            _draw_means(row[1], intervals.reindex(matrix.index))
+        intervals = means[means["region"] == region].set_index("source")
+        _draw_means(row[1], intervals.reindex(matrix.index))
     grid[-1, 0].set_xlabel("test face")
-    if means is not None:
-        grid[-1, 1].set_xlabel("mean over faces and interval")
-        log_ticks(grid[-1, 1].xaxis)
+    grid[-1, 1].set_xlabel("mean over faces and interval")
+    log_ticks(grid[-1, 1].xaxis)
     _explain(figure, grid, norm, measure_label(measure))
     return figure
 
@@ -61,15 +57,13 @@ def _scale(values: "pd.Series[float]") -> LogNorm:
     return LogNorm(reached.min(), reached.max()) if len(reached) else LogNorm(0.1, 1)
 
 
-def _panels(matrices: Sequence[pd.DataFrame], means: bool) -> tuple[Figure, NDArray[np.object_]]:
+def _panels(matrices: Sequence[pd.DataFrame]) -> tuple[Figure, NDArray[np.object_]]:
     sources, faces = matrices[0].shape
     heat = max(3.2, faces * (0.46 if faces <= _MOST_ANNOTATED else 0.2))
-    widths = [heat, 1.9] if means else [heat]
+    widths = [heat, 1.9]
     size = sum(widths) + 1.2, len(matrices) * (0.27 * sources + 0.4) + 1.1
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(
-        len(matrices), len(widths), squeeze=False, width_ratios=widths, sharex="col"
-    )
+    grid = figure.subplots(len(matrices), 2, squeeze=False, width_ratios=widths, sharex="col")
     return figure, grid
 
 
@@ -136,4 +130,4 @@ def _explain(figure: Figure, grid: NDArray[np.object_], norm: LogNorm, label: st
     log_ticks(bar.ax.xaxis)
     if any(axes.patches for axes in grid[:, 0]):
         handle = Patch(**_UNREACHED, label="target not reached")
-        grid[0, -1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))
+        grid[0, 1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))

@@ -35,6 +35,6 @@ def prediction_curves(errors: pd.DataFrame) -> Figure:
             colours[str(name)] = colour
         axes.margins(x=0)
         end_labels(axes, ends, colours)
-    figure.supxlabel("step along the direction", size=8.5)
-    figure.supylabel("relative error of first order", size=8.5)
+    figure.supxlabel("step along the direction")
+    figure.supylabel("relative error of first order")
     return figure

@@ -6,16 +6,14 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import INK, outline, place_image, styled
+from lowrankgan.figures.style import INK, outline, place_image, shades, styled
 
 _CELL, _GAP, _BAR = 2.1, 0.04, 0.1  # inches
 _ROOM, _LINE = 0.25, 0.055  # width and height of a name, in images
-_TOP_PERCENTILE = 99.5  # a few glints must not darken the rest of the map
 
 
 @styled
@@ -36,16 +34,16 @@ def sensitivity_maps(
     """
     count, height, width = images.shape[:3]
     high = _CELL * height / width
-    shades = ScalarMappable(Normalize(0, float(np.percentile(maps, _TOP_PERCENTILE))), colour_map)
+    scale = shades(maps, colour_map)
     figure = Figure(figsize=(count * (_CELL + _GAP) + 0.6, 2 * high + _GAP))
     for i in range(count):
         left = i * (_CELL + _GAP)
         place_image(figure, images[i], (left, 0, _CELL, high))
-        axes = place_image(figure, maps[i], (left, high + _GAP, _CELL, high), shades)
+        axes = place_image(figure, maps[i], (left, high + _GAP, _CELL, high), scale)
         for mask in masks.values():
             outline(axes, mask[i])
         _name_regions(axes, {name: mask[i] for name, mask in masks.items()})
-    _draw_scale(figure, shades, count * (_CELL + _GAP), high)
+    _draw_scale(figure, scale, count * (_CELL + _GAP), high)
     return figure
 
 
@@ -84,8 +82,8 @@ def _beside(left: float, right: float) -> tuple[float, Literal["left", "center",
     return (left + right) / 2, "center"
 
 
-def _draw_scale(figure: Figure, shades: ScalarMappable, left: float, height: float) -> None:
+def _draw_scale(figure: Figure, scale: ScalarMappable, left: float, height: float) -> None:
     wide, high = figure.get_size_inches()
     bar = figure.add_axes(((left + 0.04) / wide, 0, _BAR / wide, height / high))
-    figure.colorbar(shades, cax=bar, extend="max", label="RMS derivative of a pixel by w")
+    figure.colorbar(scale, cax=bar, extend="max", label="RMS derivative of a pixel by w")
     bar.spines[:].set_visible(False)

@@ -39,8 +39,8 @@ def spectra(
         _draw_curves(axes, curves[region], floor)
         _draw_ranks(axes, curves[region], ranks[region], floor)
         axes.set_title(region.replace("_", " "))
-    figure.supxlabel("index of the eigenvalue", size=8.5)
-    figure.supylabel("eigenvalue / largest", size=8.5)
+    figure.supxlabel("index of the eigenvalue")
+    figure.supylabel("eigenvalue / largest")
     return figure
 
 

@@ -9,11 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+
+from lowrankgan.files import replacing
 
 # Okabe and Ito's colours without their yellow, and three dark ones chosen so that no pair comes
 # closer than the closest of theirs under simulated protanopia, deuteranopia and tritanopia.
@@ -64,6 +67,7 @@ _RC: dict[Any, Any] = {
     "hatch.linewidth": 0.6,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "figure.labelsize": 8.5,
     "figure.titlesize": 10.5,
     "figure.titleweight": "bold",
     "pdf.fonttype": 42,
@@ -119,7 +123,7 @@ def place_image(
     figure: Figure,
     image: NDArray[Any],
     box: tuple[float, float, float, float],
-    shades: ScalarMappable | None = None,
+    scale: ScalarMappable | None = None,
 ) -> Axes:
     """Draw an image into a box: left, top, width, height in inches from the top left corner.
 
@@ -128,25 +132,36 @@ def place_image(
 
     Args:
         figure: to draw on.
-        image: [H, W, 3] uint8, or values [H, W] for which shades are given.
+        image: [H, W, 3] uint8, or values [H, W] for which a scale is given.
         box: the place.
-        shades: colour map and scale for values.
+        scale: of values, as `shades` makes it.
     """
     wide, high = figure.get_size_inches()
     left, top, width, height = box
     axes = figure.add_axes((left / wide, 1 - (top + height) / high, width / wide, height / high))
     axes.set_axis_off()
-    look: dict[str, Any] = {"cmap": shades.cmap, "norm": shades.norm} if shades else {}
+    look: dict[str, Any] = {"cmap": scale.cmap, "norm": scale.norm} if scale else {}
     axes.imshow(image, extent=(0, 1, 1, 0), aspect="auto", **look)
     return axes
 
 
-def outline(axes: Axes, mask: NDArray[np.bool_], colour: str = "white") -> None:
+def shades(
+    values: NDArray[np.floating[Any]], colour_map: str, least: float = 0.0
+) -> ScalarMappable:
+    """Colours for values from 0 to nearly the largest of them, or to `least` if that is more.
+
+    A few glints must not darken the rest of a map, so the scale ends at the 99.5th percentile.
+    """
+    peak = max(least, float(np.percentile(values, 99.5)))
+    return ScalarMappable(Normalize(0, peak), colour_map)
+
+
+def outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
     """Draw the border of a bool mask [H, W] on a placed image, readable on any ground."""
     # The frame of False closes the border of a region that touches the edge of the image.
     padded = np.pad(mask, 1).astype(float)
     y, x = ((np.arange(-1, n + 1) + 0.5) / n for n in mask.shape)
-    contour = axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=1.1)
+    contour = axes.contour(x, y, padded, levels=[0.5], colors=["white"], linewidths=1.1)
     contour.set_path_effects([withStroke(linewidth=2.2, foreground=INK, alpha=0.7)])
     axes.set(xlim=(0, 1), ylim=(1, 0))
 
@@ -199,14 +214,13 @@ def save(figure: Figure, stem: Path) -> None:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     for suffix, metadata in undated.items():
-        temporary = stem.parent / f".{stem.name}.{suffix}.tmp"
-        figure.savefig(
-            temporary,
-            format=suffix,
-            dpi=200,
-            metadata=metadata,
-            bbox_inches="tight",
-            pad_inches=0.08,
-            facecolor="white",
-        )
-        temporary.replace(stem.parent / f"{stem.name}.{suffix}")
+        with replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
+            figure.savefig(
+                temporary,
+                format=suffix,
+                dpi=200,
+                metadata=metadata,
+                bbox_inches="tight",
+                pad_inches=0.08,
+                facecolor="white",
+            )

@@ -31,7 +31,13 @@ def filtered_leaky_relu(
         down_filter: the same, or [k, k] if it is not separable.
         up, down: factors.
         padding: left, right, top and bottom, of the up-sampled grid; negative values crop.
-        gain, slope, clamp: of the leaky ReLU; the clamp comes after the gain.
+        gain: of the leaky ReLU, above 0.
+        slope: of the leaky ReLU below 0.
+        clamp: bound of what is down-sampled, after the gain; None is no bound.
+
+    Returns:
+        [N, C, H', W'], H' being ((H up + top + bottom - k_up + 1) - k_down) / down + 1, rounded
+        down, where there are both filters, and W' likewise.
     """
     taps = x.new_ones(1) if up_filter is None else up_filter
     # A positive gain commutes with the leaky ReLU: here it costs no pass over memory.

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowrankgan.errors import LowRankGANError
+
 
 class Generator(nn.Module, ABC):
     """A pretrained generator G: latent to image, written functionally (no operation in place).
@@ -50,9 +52,26 @@ class Generator(nn.Module, ABC):
     def dtype(self) -> torch.dtype:
         return self.w_mean.dtype
 
-    @abstractmethod
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Map z [N, z_dim], with class labels [N] int64 if conditional, to w [N, D]."""
+        """Map z [N, z_dim], with class labels [N] int64 if conditional, to w [N, D].
+
+        Raises:
+            LowRankGANError: a label is missing, out of range, or given where there are no classes.
+        """
+        classes = self.num_classes
+        if classes and label is None:
+            raise LowRankGANError(
+                f"the generator has {classes} classes, expected a label; set sample.label"
+            )
+        expected = f"0 to {classes - 1}" if classes else "none, as the generator has no classes"
+        for value in () if label is None else label.tolist():
+            if not 0 <= value < classes:
+                raise LowRankGANError(f"sample.label: {value}, expected {expected}")
+        return self._map(z, label)
+
+    @abstractmethod
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """`mapping` of labels that fit."""
 
     @abstractmethod
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
@@ -90,6 +109,14 @@ class Generator(nn.Module, ABC):
     def broadcast(self, w: Tensor) -> Tensor:
         """W [N, D] as W+ [N, L, D], the same w in every slot."""
         return w.unsqueeze(1).expand(-1, self.num_layers, -1)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Scale each vector of channels of x [N, C, ...] to a mean square of 1.
+
+    Karras et al., arXiv 1710.10196, section 4.2.
+    """
+    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
 def area_average(images: Tensor, resolution: int) -> Tensor:

@@ -6,11 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowrankgan.generators.biggan_layers import (
-    ClassConditionalGenerator,
-    apply,
-    upsample,
-)
+from lowrankgan.generators.biggan_layers import ClassConditionalGenerator, apply, upsample
 
 
 class _Block(nn.Module):

@@ -58,7 +58,7 @@ class ClassConditionalGenerator(Generator):
             with torch.device("meta"):  # shapes alone: the tensors are those of the state
                 self._build(state, upsampling)
             self.load_state_dict(dict(state), assign=True)
-        except (KeyError, ValueError, ZeroDivisionError, RuntimeError) as error:
+        except (LookupError, ValueError, ZeroDivisionError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             name = type(self).__name__
             raise LowRankGANError(f"not the weights of a {name}: {reason}") from error
@@ -119,20 +119,8 @@ class ClassConditionalGenerator(Generator):
     def _condition(self, block: int, z: Tensor, y: Tensor) -> Tensor:
         """What the norms of a block take, [N, condition]."""
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Join z [N, z_dim] and the embeddings of labels [N] int64 as w, at truncation 1.
-
-        Raises:
-            LowRankGANError: labels are missing or out of range.
-        """
-        expected = f"expected one of 0 to {self.num_classes - 1} for each image"
-        if label is None:
-            raise LowRankGANError(
-                f"the generator is conditional but has no class label, {expected}"
-            )
-        for value in label.flatten().tolist():
-            if not 0 <= value < self.num_classes:
-                raise LowRankGANError(f"class label {value} is out of range, {expected}")
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """Join z [N, z_dim] and the embeddings of labels [N] int64 as w, at truncation 1."""
         y = self.embedding(label)
         parts = [z, y] if self.latent == "z" else [y, z]
         if self.steps > 1:

@@ -1,7 +1,6 @@
 """What every reader of a checkpoint format returns, and every generator is built from."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.files import replacing
 
 METADATA_KEY = "lowrankgan"
 
@@ -45,17 +45,18 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint as safetensors, whole or not at all; the description is its metadata."""
+    """Write a checkpoint as safetensors, whole or not at all; the description is its metadata.
+
+    Raises:
+        LowRankGANError: the file cannot be written.
+    """
     state = {key: value.detach().cpu().contiguous() for key, value in checkpoint.state.items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
     try:
-        metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
-        save_file(state, temporary, metadata)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            save_file(state, temporary, metadata)
     except (OSError, SafetensorError) as error:
         raise LowRankGANError(f"{path}: cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -67,7 +68,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = file.get_tensors()
     except (OSError, SafetensorError) as error:
         raise LowRankGANError(f"{path}: is missing or not a safetensors file ({error})") from error
     return checkpoint_from(metadata, state)

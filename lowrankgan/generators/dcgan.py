@@ -1,13 +1,14 @@
 """DCGAN (Radford et al., arXiv 1511.06434), in the layout of gan-face-generate."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
+from lowrankgan.generators.formats.state_dict import take
 
 
 class DCGAN(Generator):
@@ -19,17 +20,17 @@ class DCGAN(Generator):
             normalisation is folded into the convolution before it.
 
     Raises:
-        LowRankGANError: the state dict is not that of a DCGAN.
+        LowRankGANError: a tensor is missing or has another shape.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
-        depth = sum(key.endswith(".weight") and value.ndim == 4 for key, value in state.items())
-        try:
-            folded = [_fold(state, 3 * i, last=i == depth - 1) for i in range(depth)]
-            self.z_dim = self.w_dim = folded[0][0].shape[0]
-        except (KeyError, IndexError, RuntimeError) as error:
-            raise LowRankGANError(f"not the weights of a DCGAN: {error}") from error
+        indices = [int(found[1]) for key in state if (found := re.match(r"main\.(\d+)\.", key))]
+        depth, channels, folded = 1 + max(indices, default=0) // 3, -1, []
+        for i in range(depth):
+            folded.append(_fold(state, 3 * i, channels, last=i == depth - 1))
+            channels = folded[i][0].shape[1]
+        self.z_dim = self.w_dim = folded[0][0].shape[0]
         self.weights = nn.ParameterList(weight for weight, _ in folded)
         self.biases = nn.ParameterList(bias for _, bias in folded)
         self.register_buffer("w_mean", torch.zeros(self.w_dim))
@@ -37,7 +38,7 @@ class DCGAN(Generator):
         self.resolution = 4 << (depth - 1)
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         return z
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
@@ -47,13 +48,15 @@ class DCGAN(Generator):
         return torch.tanh(x)
 
 
-def _fold(state: Mapping[str, Tensor], index: int, last: bool) -> tuple[Tensor, Tensor]:
+def _fold(
+    state: Mapping[str, Tensor], index: int, inputs: int, last: bool
+) -> tuple[Tensor, Tensor]:
     """Weight and bias of one convolution with the batch normalisation that follows it."""
-    weight = state[f"main.{index}.weight"]
+    weight = take(state, f"main.{index}.weight", inputs, 3 if last else -1, 4, 4)
     if last:
-        return weight, torch.zeros(weight.shape[1])
+        return weight, torch.zeros(3)
     norm = {
-        key: state[f"main.{index + 1}.{key}"]
+        key: take(state, f"main.{index + 1}.{key}", weight.shape[1])
         for key in ("weight", "bias", "running_mean", "running_var")
     }
     scale = norm["weight"] * (norm["running_var"] + 1e-5).rsqrt()

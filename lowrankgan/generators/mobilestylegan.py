@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.base import Generator
+from lowrankgan.generators.base import Generator, pixel_norm
 from lowrankgan.generators.forward_mode import convolve, modulate
 
 _LEAK = 0.2
@@ -44,25 +44,21 @@ class MobileStyleGAN(Generator):
         depth = len({key.split(".")[1] for key in state if key.startswith("mapping_layers.")})
         try:
             self.z_dim = self.w_dim = state["mapping_layers.0.weight"].shape[1]
-            self.const = nn.Parameter(torch.empty_like(state["const"]))
             self.mapping_layers = nn.ModuleList(
                 nn.Linear(self.w_dim, self.w_dim) for _ in range(depth)
             )
-            outputs, inputs = state["conv1.weight"].shape[:2]
-            self.conv1 = _Convolution(self.w_dim, outputs, inputs, 4)
+            names = ["conv1", *(f"blocks.{i}.conv2" for i in range(blocks))]
+            widths = [state[f"{name}.weight"].shape[0] for name in names]
+            inputs = state["conv1.weight"].shape[1]
+            self.const = nn.Parameter(torch.empty(1, inputs, 4, 4))
+            self.conv1 = _Convolution(self.w_dim, widths[0], inputs, 4)
             self.blocks = nn.ModuleList(
-                _Block(
-                    self.w_dim,
-                    state[f"blocks.{i}.up.affine.bias"].numel(),
-                    state[f"blocks.{i}.conv2.weight"].shape[0],
-                    8 << i,
-                )
-                for i in range(blocks)
+                _Block(self.w_dim, widths[i], widths[i + 1], 8 << i) for i in range(blocks)
             )
-            self.to_rgb = _ToRGB(self.w_dim, state["to_rgb.weight"].shape[1])
+            self.to_rgb = _ToRGB(self.w_dim, widths[-1])
             self.register_buffer("w_mean", state.get("w_mean", torch.zeros(self.w_dim)).clone())
             self.load_state_dict({"w_mean": self.w_mean, **state})
-        except (KeyError, RuntimeError) as error:
+        except (LookupError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise LowRankGANError(f"not the weights of a MobileStyleGAN: {reason}") from error
         sizes = [8 << i for i in range(blocks)]
@@ -78,8 +74,8 @@ class MobileStyleGAN(Generator):
                 self.mapping(torch.randn(_MEAN_SAMPLES, self.z_dim, generator=seeded)).mean(0)
             )
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
+        w = pixel_norm(z)
         for layer in self.mapping_layers:
             w = F.leaky_relu(layer(w), _LEAK) * 2**0.5
         return w

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.base import Generator
-from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.base import Generator, pixel_norm
+from lowrankgan.generators.formats.state_dict import positive, take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, convolve_transposed
 
 _LEAK = 0.2
@@ -90,25 +90,15 @@ class ProGAN(Generator):
         self.layer_resolutions, self.resolution = (size,), size << (count - 1)
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """z [N, z_dim], followed by the one-hot label where there are classes.
-
-        Raises:
-            LowRankGANError: a label is missing or out of range.
-        """
-        if not self.num_classes:
-            return z
-        expected = f"expected one of 0 to {self.num_classes - 1}; set sample.label"
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
+        """z [N, z_dim], followed by the one-hot label where there are classes."""
         if label is None:
-            raise LowRankGANError(f"the generator is conditional but has no label, {expected}")
-        for value in label.tolist():
-            if not 0 <= value < self.num_classes:
-                raise LowRankGANError(f"label {value} is out of range, {expected}")
+            return z
         return torch.cat([z, F.one_hot(label, self.num_classes).to(z)], dim=1)
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         z, label = slots[0].split([self.z_dim, self.num_classes], dim=1)
-        x = torch.cat([_normalize(z) * self.z_gain, label], dim=1)[:, :, None, None]
+        x = torch.cat([pixel_norm(z) * self.z_gain, label], dim=1)[:, :, None, None]
         images = []
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -133,7 +123,7 @@ class _Layer(nn.Module):
         self.weight = nn.Parameter(_doubling(weight) if doubles else weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _normalize(x)
+        x = pixel_norm(x)
         if self.doubles:
             x = convolve_transposed(x, self.weight, stride=2, padding=1)
             return F.leaky_relu(x + self.bias[:, None, None], _LEAK)
@@ -145,12 +135,11 @@ class _Output(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor], name: str, inputs: int) -> None:
         super().__init__()
-        weight = take(state, f"{name}.weight", 3, inputs, 1, 1)
-        self.weight = nn.Parameter(weight)
-        self.bias = nn.Parameter(take(state, f"{name}.bias", 3))
+        weight, bias = take_rgb(state, name, inputs)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return convolve(_normalize(x), self.weight, self.bias)
+        return convolve(pixel_norm(x), self.weight, self.bias)
 
 
 def _doubling(weight: Tensor) -> Tensor:
@@ -163,7 +152,3 @@ def _doubling(weight: Tensor) -> Tensor:
 def _enlarge(x: Tensor, factor: int) -> Tensor:
     """Nearest neighbours at `factor` times the size."""
     return x.repeat_interleave(factor, 2).repeat_interleave(factor, 3) if factor > 1 else x
-
-
-def _normalize(x: Tensor) -> Tensor:
-    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()

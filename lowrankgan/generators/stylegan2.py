@@ -86,7 +86,7 @@ class StyleGAN2(Generator):
         self.noise, self.noise_seed = noise, noise_seed
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         w: Tensor = self.mapping_network(z, label)
         return w
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, convolve_transposed, modulate
 from lowrankgan.generators.stylegan_mapping import dense
 
@@ -113,16 +113,11 @@ class ToRGB(Modulated):
         clamp: float | None,
     ) -> None:
         super().__init__()
-        weight = take(state, f"{name}.weight", -1, inputs, 1, 1)
-        if len(weight) not in (1, 3):
-            raise LowRankGANError(
-                f"{name}.weight: images have {len(weight)} channels, expected 3 (RGB) or 1 (grey)"
-            )
-        bias = take(state, f"{name}.bias", len(weight))
+        weight, bias = take_rgb(state, name, inputs)
         self.clamp = clamp
         self.affine = dense(state, f"{name}.affine", w_dim)
-        self.weight = nn.Parameter((weight / inputs**0.5).repeat(3 // len(weight), 1, 1, 1))
-        self.bias = nn.Parameter(bias.repeat(3 // len(weight)))
+        self.weight = nn.Parameter(weight / inputs**0.5)
+        self.bias = nn.Parameter(bias)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Map x [N, I, H, W] by styles [N, I] to [N, 3, H, W]."""

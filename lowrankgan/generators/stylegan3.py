@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.alias_free import filtered_leaky_relu
 from lowrankgan.generators.base import Generator
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, modulate
 from lowrankgan.generators.stylegan_mapping import MappingNetwork, dense
 
@@ -71,7 +71,7 @@ class StyleGAN3(Generator):
         self.resolution = layers[-1]["size"]
         self.requires_grad_(False).eval()
 
-    def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         w: Tensor = self.mapping_network(z, label)
         return w
 
@@ -168,20 +168,22 @@ class _Layer(nn.Module):
     ) -> None:
         super().__init__()
         prefix = f"synthesis.{name}"
-        weight = take(state, f"{prefix}.weight", 3 if rgb else -1, inputs, -1, -1)
-        self.channels, self.rgb = weight.shape[0], rgb
+        self.rgb = rgb
         self.up, self.down, self.padding, self.clamp = up, down, tuple(padding), clamp
         take(state, f"{prefix}.affine.bias", inputs)
         self.affine = dense(state, f"{prefix}.affine", w_dim)
         if rgb:
-            weight = weight / (inputs * weight.shape[2] * weight.shape[3]) ** 0.5
+            weight, bias = take_rgb(state, prefix, inputs)
+            weight = weight / inputs**0.5
         else:
+            weight = take(state, f"{prefix}.weight", -1, inputs, -1, -1)
+            bias = take(state, f"{prefix}.bias", len(weight))
             weight = weight * weight.square().mean((1, 2, 3), keepdim=True).rsqrt()
             self.power = nn.Parameter(weight.square().sum((2, 3)).T.contiguous())  # [I, O]
         # The gain that keeps the input's magnitude applies after demodulation.
         gain = take(state, f"{prefix}.magnitude_ema").rsqrt()
         self.weight = nn.Parameter((weight * gain).contiguous(memory_format=torch.channels_last))
-        self.bias = nn.Parameter(take(state, f"{prefix}.bias", self.channels))
+        self.bias, self.channels = nn.Parameter(bias), len(bias)
         for filter, factor, ndim in (("up_filter", up, 1), ("down_filter", down, 2)):
             needed = factor > 1 and not rgb
             self.register_buffer(filter, _filter(state, f"{prefix}.{filter}", ndim, needed))

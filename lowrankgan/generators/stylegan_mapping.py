@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.base import pixel_norm
 from lowrankgan.generators.formats.state_dict import take
 
 _LEAK = 0.2
@@ -48,21 +48,17 @@ class MappingNetwork(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None) -> Tensor:
         """Map z [N, z_dim], with labels [N] int64 if conditional, to w [N, w_dim]."""
-        x = _normalize(z) if self.embed is None else self._with_label(z, label)
+        x = pixel_norm(z) if label is None else self._with_label(z, label)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), _LEAK) * 2**0.5
         return x
 
-    def _with_label(self, z: Tensor, label: Tensor | None) -> Tensor:
-        if label is None:
-            raise LowRankGANError(
-                f"the generator has {self.num_classes} classes, expected a label; set sample.label"
-            )
+    def _with_label(self, z: Tensor, label: Tensor) -> Tensor:
         assert self.embed is not None
         embedded = self.embed(F.one_hot(label, self.num_classes).to(z))
         if self.joint_normalization:
-            return _normalize(torch.cat([z, embedded], dim=1))
-        return torch.cat([_normalize(z), _normalize(embedded)], dim=1)
+            return pixel_norm(torch.cat([z, embedded], dim=1))
+        return torch.cat([pixel_norm(z), pixel_norm(embedded)], dim=1)
 
 
 def dense(
@@ -75,7 +71,3 @@ def dense(
     layer.weight.data = weight * (lr_multiplier / weight.shape[1] ** 0.5)
     layer.bias.data = bias * lr_multiplier
     return layer
-
-
-def _normalize(x: Tensor) -> Tensor:
-    return x * (x.square().mean(1, keepdim=True) + 1e-8).rsqrt()

@@ -42,8 +42,7 @@ InceptionV3, and only compares within this table.
 ## Limits
 
 Trained to show the method on a generator that anyone can run, not to be the best one of this data
-set. Small print, straps and laces are blurred or missing; shirts, coats and pullovers, which the
-classifier confuses on real pictures too, are the classes it is least sure of.
+set. {limits}
 """
 
 

@@ -21,7 +21,14 @@ _KEY = "classifier"
 
 
 class Classifier(nn.Module):
-    """Logits of images [N, 3, R, R] in [-1, 1], by three convolutions and two linear layers."""
+    """Logits [N, classes] of images [N, 3, R, R] in [-1, 1].
+
+    Three convolutions and two linear layers.
+
+    Args:
+        resolution: R in pixels, at least 8.
+        classes: number of classes.
+    """
 
     def __init__(self, resolution: int, classes: int) -> None:
         super().__init__()
@@ -94,7 +101,7 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     try:
         with safe_open(path, framework="pt") as file:
             sizes = json.loads((file.metadata() or {})[_KEY])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = file.get_tensors()
         classifier = Classifier(**sizes)
         classifier.load_state_dict(state)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

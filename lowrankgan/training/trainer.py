@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.files import replacing
 from lowrankgan.generators.biggan import BigGAN
 from lowrankgan.training.augmentation import augment
 from lowrankgan.training.data import LabelledImages
@@ -85,10 +86,9 @@ class Trainer:
     def save(self, folder: Path) -> None:
         """Write a checkpoint, whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / ".state.safetensors"
         settings = json.dumps(asdict(self.settings))
-        save_file(dict(self._tensors()), temporary, {_KEY: settings})
-        temporary.replace(folder / "state.safetensors")
+        with replacing(folder / "state.safetensors") as temporary:
+            save_file(dict(self._tensors()), temporary, {_KEY: settings})
 
     def resume(self, folder: Path) -> bool:
         """Go on from the checkpoint in a folder; False if there is none.
@@ -102,7 +102,7 @@ class Trainer:
         try:
             with safe_open(path, framework="pt") as file:
                 settings = json.loads(file.metadata()[_KEY])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                tensors = file.get_tensors()
             if settings | {"steps": self.settings.steps} != json.loads(
                 json.dumps(asdict(self.settings))
             ):

@@ -25,14 +25,13 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.state_dict import positive, take, unwrapped
 
 # BN_eps and SN_eps are options of the same name there, as its launch scripts set them. SN_eps
 # only counts for weights that vanish. cross_replica_gain is "multiply" for a model that was
 # trained with synchronised batch norm on several devices, where the gain does multiply.
 DEFAULTS: dict[str, Any] = {"BN_eps": 1e-5, "SN_eps": 1e-6, "cross_replica_gain": "add"}
 
-_WRAPPERS = ("state", "state_dict", "G_ema", "G")  # the first is that of safetensors
 _OUTPUT_EPS = 1e-5  # that of the last batch norm, whatever BN_eps is
 _STATISTICS = (
     ("stored_mean", "stored_var"),
@@ -43,7 +42,7 @@ _STATISTICS = (
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    state = _state(content)
+    state = unwrapped(content)
     return all(
         key in state
         for key in ("linear.weight", "blocks.0.0.conv1.weight", "output_layer.2.weight")
@@ -60,7 +59,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     chosen = {**DEFAULTS, **options}
     if chosen["cross_replica_gain"] not in ("add", "multiply"):
         raise LowRankGANError("cross_replica_gain: expected 'add' or 'multiply'")
-    source = _Source(_state(content), chosen)
+    source = _Source(unwrapped(content), chosen)
     state = {"embedding.weight": source.embedding(), **source.layer("linear", "linear", 2)}
     if source.deep:
         state["linear.weight"] = source.z_first(state["linear.weight"])
@@ -72,16 +71,6 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     architecture, title = ("biggan_deep", "BigGAN-deep") if source.deep else ("biggan", "BigGAN")
     title += " of ajbrock/BigGAN-PyTorch"
     return Checkpoint(architecture, settings, state, title, source.assumed(options))
-
-
-def _state(content: Any) -> Mapping[str, Any]:
-    """The state dict in a content tree, without wrapper and prefix; empty if there is none."""
-    if not isinstance(content, Mapping):
-        return {}
-    for wrapper in _WRAPPERS:
-        if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
 def _upsampling(state: Mapping[str, Tensor], count: int) -> list[bool]:

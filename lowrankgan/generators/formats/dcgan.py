@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.state_dict import tensors
 
 DEFAULTS: dict[str, Any] = {}
 
@@ -14,5 +15,9 @@ def recognises(content: Any) -> bool:
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
-    """The state of its generator, as it is."""
-    return Checkpoint("dcgan", {}, content["netG_state_dict"], "DCGAN training checkpoint")
+    """The state of its generator, as it is.
+
+    Raises:
+        LowRankGANError: a value is no tensor.
+    """
+    return Checkpoint("dcgan", {}, tensors(content["netG_state_dict"]), "DCGAN training checkpoint")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.state_dict import positive, take, unwrapped
 from lowrankgan.generators.formats.stylegan2_layout import (
     Layer,
     dense_layers,
@@ -29,7 +29,6 @@ from lowrankgan.generators.formats.stylegan2_layout import (
 
 DEFAULTS: dict[str, Any] = {"lr_multiplier": 0.01, "conv_clamp": None}
 """Learning rate multiplier of the mapping network; bound of activations (Hammer only)."""
-_WRAPPERS = ("state", "models", "generator_smooth", "generator")
 _EMBEDDINGS = ("embedding", "LabelEmbed")
 # Arguments of Hammer's generator that may have just one value here; "gian" is its spelling.
 _ONLY = {
@@ -83,14 +82,6 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint("stylegan2", settings, state, name, tuple(assumed))
 
 
-def unwrapped(content: Any) -> Mapping[str, Any]:
-    """The state dict of the generator, however deep it lies; empty where there is none."""
-    for key in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    return content if isinstance(content, Mapping) else {}
-
-
 def _told(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments that Hammer saves of the generator's constructor; empty where it did not."""
     models = content.get("model_kwargs_init")
@@ -125,8 +116,7 @@ def _synthesis(source: Mapping[str, Any], hammer: bool) -> dict[str, Tensor]:
         )
     state = {"synthesis.b4.const": take(source, "synthesis.early_layer.const", 1, -1, 4, 4)[0]}
     count = sum(
-        str(key).startswith("synthesis.layer") and str(key).endswith(".style.weight")
-        for key in source
+        key.startswith("synthesis.layer") and key.endswith(".style.weight") for key in source
     )
     for layer in layers_of(4 << (count // 2)):
         name = f"synthesis.{'layer' if layer.is_convolution else 'output'}{layer.index}"

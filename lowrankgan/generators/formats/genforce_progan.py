@@ -17,8 +17,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.genforce import unwrapped
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import take, unwrapped
 
 # The first three are settings of the generator; num_classes is label_size or label_dim there.
 # fused_scale null is what the shapes tell, which they do where a resolution has another width
@@ -116,14 +115,12 @@ def _layers(
 
 
 def _outputs(source: Mapping[str, Any], count: int, use_wscale: bool) -> dict[str, Tensor]:
-    """Output layers, those of grey images repeated to RGB."""
+    """Output layers with their learning rate equalised."""
     state = {}
     for index in range(count):
         if f"output{index}.weight" in source:
             weight = take(source, f"output{index}.weight", -1, -1, 1, 1)
             gain = weight.shape[1] ** -0.5 if use_wscale else 1.0
-            bias = take(source, f"output{index}.bias", len(weight))
-            copies = 3 if len(weight) == 1 else 1
-            state[f"outputs.{index}.weight"] = (weight * gain).repeat(copies, 1, 1, 1)
-            state[f"outputs.{index}.bias"] = bias.repeat(copies)
+            state[f"outputs.{index}.weight"] = weight * gain
+            state[f"outputs.{index}.bias"] = take(source, f"output{index}.bias", len(weight))
     return state

@@ -6,7 +6,6 @@ precision is a setting of theirs for speed; weights are float32, and are run so.
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,27 +13,23 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.formats.nvlabs import synthesis_has, take_apart
 from lowrankgan.generators.formats.state_dict import positive
 from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
-from lowrankgan.generators.readers.content import Record
-from lowrankgan.generators.readers.nvlabs_modules import flatten
 
 DEFAULTS: dict[str, Any] = {}
-_UNUSED = (".noise_const", ".noise_strength")
-_MODULATED = r"weight|bias|affine\.(weight|bias)"
-_KNOWN = re.compile(
-    r"mapping\.(w_avg|(fc\d+|embed)\.(weight|bias))"
-    r"|synthesis\.b4\.const"
-    r"|synthesis\.b\d+\.((conv[01]\.|skip\.)?resample_filter|skip\.weight)"
-    rf"|synthesis\.b\d+\.(torgb|conv[01])\.({_MODULATED})"
-    r"|synthesis\.b\d+\.conv[01]\.noise_(const|strength)"
+_NOISE = (".noise_const", ".noise_strength")
+_SYNTHESIS = (
+    r"b4\.const"
+    r"|b\d+\.((conv[01]\.|skip\.)?resample_filter|skip\.weight)"
+    r"|b\d+\.(torgb|conv[01])\.(weight|bias|affine\.(weight|bias))"
+    r"|b\d+\.conv[01]\.noise_(const|strength)"
 )
 
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    synthesis = submodule(network(content), "synthesis")
-    return submodule(synthesis, "b4") is not None
+    return synthesis_has(content, "b4")
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
@@ -44,12 +39,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         LowRankGANError: a tensor or attribute is missing, or the network is a variant that no
             official code makes.
     """
-    found = network(content)
-    assert found is not None  # as `recognises` has seen
-    state, attributes = flatten(found)
-    for key in state:
-        if not _KNOWN.fullmatch(key):
-            raise LowRankGANError(f"{key} is unknown, expected a StyleGAN2 of the official code")
+    state, attributes = take_apart(content, _SYNTHESIS, "StyleGAN2")
     layers = {
         name: values
         for name, values in attributes.items()
@@ -76,22 +66,6 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         state["mapping.w_avg"] = average_w(state, settings["lr_multiplier"])
         assumed = (AVERAGED,)
     return Checkpoint("stylegan2", settings, state, "NVlabs pickle of StyleGAN2", assumed)
-
-
-def network(content: Any) -> Record | None:
-    """The generator in a pickle of NVlabs: `G_ema`, else `G`, else the pickled module itself."""
-    if isinstance(content, Mapping):
-        found = [content[key] for key in ("G_ema", "G") if isinstance(content.get(key), Record)]
-        content = found[0] if found else None
-    return content if isinstance(content, Record) and content.name == "persistent" else None
-
-
-def submodule(record: Any, name: str) -> Any:
-    """A submodule, or None where there is none."""
-    for key in ("state", "_modules"):
-        record = record.state if isinstance(record, Record) else record
-        record = record.get(key) if isinstance(record, Mapping) else None
-    return record.get(name) if isinstance(record, Mapping) else None
 
 
 def _mapping_layers(
@@ -121,7 +95,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _is_noise(key: str, layer: str) -> bool:
-    return key.startswith(f"{layer}.") and key.endswith(_UNUSED)
+    return key.startswith(f"{layer}.") and key.endswith(_NOISE)
 
 
 def _regular(key: str, value: Tensor) -> Tensor:

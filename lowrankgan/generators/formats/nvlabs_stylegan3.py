@@ -1,28 +1,24 @@
 """StyleGAN3 as NVlabs pickles it; tensors have the canonical names, attributes the geometry."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.nvlabs_stylegan2 import network, submodule
-from lowrankgan.generators.readers.nvlabs_modules import flatten
+from lowrankgan.generators.formats.nvlabs import synthesis_has, take_apart
 
 DEFAULTS: dict[str, Any] = {}
-_KNOWN = re.compile(
-    r"mapping\.(w_avg|(fc\d+|embed)\.(weight|bias))"
-    r"|synthesis\.input\.(weight|transform|freqs|phases|affine\.(weight|bias))"
-    r"|synthesis\.[^.]+\.(weight|bias|magnitude_ema|(up|down)_filter|affine\.(weight|bias))"
+_SYNTHESIS = (
+    r"input\.(weight|transform|freqs|phases|affine\.(weight|bias))"
+    r"|[^.]+\.(weight|bias|magnitude_ema|(up|down)_filter|affine\.(weight|bias))"
 )
 
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    return submodule(submodule(network(content), "synthesis"), "input") is not None
+    return synthesis_has(content, "input")
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
@@ -32,12 +28,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         LowRankGANError: a tensor or attribute is missing or malformed, or the network is a
             variant that no official code makes.
     """
-    found = network(content)
-    assert found is not None  # as `recognises` has seen
-    state, attributes = flatten(found)
-    for key in state:
-        if not _KNOWN.fullmatch(key):
-            raise LowRankGANError(f"{key} is unknown, expected a StyleGAN3 of the official code")
+    state, attributes = take_apart(content, _SYNTHESIS, "StyleGAN3")
     names = attributes["synthesis"].get("layer_names")
     if not isinstance(names, list) or not all(f"synthesis.{name}" in attributes for name in names):
         raise LowRankGANError("synthesis.layer_names: expected the names of the layers")
@@ -54,9 +45,6 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         "output_scale": _Attributes("synthesis", attributes).number("output_scale"),
         "lr_multiplier": _Attributes("mapping.fc0", attributes).number("bias_gain"),
     }
-    for layer in layers:
-        if layer["rgb"]:
-            state = _coloured(state, f"synthesis.{layer['name']}")
     return Checkpoint("stylegan3", settings, state, "NVlabs pickle of StyleGAN3")
 
 
@@ -69,16 +57,6 @@ def _layer(name: str, attributes: "_Attributes") -> dict[str, Any]:
         "padding": [int(value) for value in attributes.values("padding", 4)],
         "clamp": attributes.optional("conv_clamp"),
         "rgb": bool(attributes.get("is_torgb")),
-    }
-
-
-def _coloured(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The output layer of grey images repeated to RGB."""
-    return {
-        key: value.repeat(3, *[1] * (value.ndim - 1))
-        if key in (f"{name}.weight", f"{name}.bias") and value.shape[:1] == (1,)
-        else value
-        for key, value in state.items()
     }
 
 

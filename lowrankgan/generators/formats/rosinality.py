@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.state_dict import positive, take
+from lowrankgan.generators.formats.state_dict import positive, take, unwrapped
 from lowrankgan.generators.formats.stylegan2_layout import (
     AVERAGED,
     Layer,
@@ -27,7 +27,7 @@ _MAX_RESOLUTION = 2048  # for which noise is drawn, lest a file ask for more tha
 
 def recognises(content: Any) -> bool:
     """Whether a content tree has this format."""
-    return "convs.0.conv.modulation.weight" in _state(content)
+    return "convs.0.conv.modulation.weight" in unwrapped(content)
 
 
 def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
@@ -36,7 +36,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     Raises:
         LowRankGANError: a tensor is missing or has another shape.
     """
-    source = _state(content)
+    source = unwrapped(content)
     lr_multiplier = positive("lr_multiplier", {**DEFAULTS, **options}["lr_multiplier"])
     noises = _noises(source)
     state = dense_layers(source, "style.", first=1) | _synthesis({**noises, **source})
@@ -50,17 +50,6 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         assumed.append("the file has no stored noise; it is seeded")
     settings = {"lr_multiplier": lr_multiplier}
     return Checkpoint("stylegan2", settings, state, "rosinality checkpoint", tuple(assumed))
-
-
-def _state(content: Any) -> Mapping[str, Any]:
-    """The state dict of the generator, wrapped or not, with DataParallel's prefix or not."""
-    if not isinstance(content, Mapping):
-        return {}
-    for key in ("g_ema", "g", "state"):
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
 def _resolution(source: Mapping[str, Any]) -> int:

@@ -9,6 +9,24 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 
+# Outer ones first, and of two beside each other the average of the weights.
+_WRAPPERS = (
+    *("state", "models", "state_dict", "g_ema", "g", "G_ema", "G"),
+    *("generator_smooth", "generator"),
+)
+
+
+def unwrapped(content: Any) -> dict[str, Any]:
+    """The state dict of the generator in a content tree, without DataParallel's prefix.
+
+    It may lie in the wrappers of several formats; empty where there is none.
+    """
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    found = content if isinstance(content, Mapping) else {}
+    return {str(key).removeprefix("module."): value for key, value in found.items()}
+
 
 def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
     """The tensor of a key, checked against a shape, in which -1 is any size.
@@ -28,6 +46,35 @@ def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
         sizes = " x ".join("any" if size == -1 else str(size) for size in shape)
         raise LowRankGANError(f"{key} has the shape {list(found)}, expected {sizes or 'a scalar'}")
     return value.detach().to("cpu", torch.float32).contiguous()
+
+
+def tensors(state: Any) -> dict[str, Tensor]:
+    """A state dict whose shapes its generator checks; float32, on the CPU and contiguous.
+
+    Raises:
+        LowRankGANError: it is no state dict, or a value is no tensor.
+    """
+    if not isinstance(state, Mapping):
+        raise LowRankGANError(f"expected a state dict, got {type(state).__name__}")
+    return {
+        str(key): take(state, key, *[-1] * getattr(value, "ndim", 0))
+        for key, value in state.items()
+    }
+
+
+def take_rgb(state: Mapping[str, Any], name: str, inputs: int) -> tuple[Tensor, Tensor]:
+    """Weight [3, inputs, 1, 1] and bias [3] of a convolution to RGB; grey is repeated.
+
+    Raises:
+        LowRankGANError: one is missing or has another shape, or images are neither RGB nor grey.
+    """
+    weight = take(state, f"{name}.weight", -1, inputs, 1, 1)
+    if len(weight) not in (1, 3):
+        raise LowRankGANError(
+            f"{name}.weight: images have {len(weight)} channels, expected 3 (RGB) or 1 (grey)"
+        )
+    bias = take(state, f"{name}.bias", len(weight))
+    return weight.expand(3, -1, -1, -1).contiguous(), bias.expand(3).contiguous()
 
 
 def positive(name: str, value: Any) -> float:

@@ -12,6 +12,7 @@ from lowrankgan.generators.formats.state_dict import take
 from lowrankgan.generators.stylegan_mapping import MappingNetwork
 
 _SAMPLES = 10_000
+AVERAGED = f"the file has no average of w; it is that of {_SAMPLES:,} seeded latents"
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def average_w(
     seeded = torch.Generator().manual_seed(0)
     mapping = MappingNetwork(state, lr_multiplier, joint_normalization)
     z = torch.randn(_SAMPLES, mapping.z_dim, generator=seeded)
-    classes = max(mapping.num_classes, 1)
-    labels = torch.randint(classes, (_SAMPLES,), generator=seeded)
+    classes = mapping.num_classes
+    labels = torch.randint(classes, (_SAMPLES,), generator=seeded) if classes else None
     with torch.no_grad():
         w: Tensor = mapping(z, labels).mean(0)
     return w
@@ -72,12 +73,6 @@ def refuse_other(arguments: Mapping[str, Any], only: Mapping[str, Any]) -> None:
             raise LowRankGANError(f"{name} is {str(given)[:40]!r}, expected {value!r}")
 
 
-def blur_filter(taps: Tensor) -> Tensor:
-    """The low-pass filter [k, k] of one-dimensional taps [k], of sum 1."""
-    square = taps.outer(taps)
-    return square / square.sum()
-
-
 def plain_embedding(weight: Tensor) -> dict[str, Tensor]:
     """A matrix [classes, z_dim] of label embeddings without a bias or scale."""
     return {
@@ -85,9 +80,6 @@ def plain_embedding(weight: Tensor) -> dict[str, Tensor]:
         "mapping.embed.weight": weight.T * len(weight) ** 0.5,
         "mapping.embed.bias": weight.new_zeros(weight.shape[1]),
     }
-
-
-AVERAGED = f"the file has no average of w; it is that of {_SAMPLES:,} seeded latents"
 
 
 def dense_layers(state: Mapping[str, Tensor], prefix: str, first: int = 0) -> dict[str, Tensor]:

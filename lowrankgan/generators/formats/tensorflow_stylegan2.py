@@ -15,7 +15,6 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats.state_dict import positive, take
 from lowrankgan.generators.formats.stylegan2_layout import (
-    blur_filter,
     dense_layers,
     layers_of,
     plain_embedding,
@@ -83,16 +82,17 @@ def _network(content: Any) -> Mapping[str, Any] | None:
 
 
 def _filter(arguments: Mapping[str, Any]) -> Tensor:
-    """The low-pass filter [k, k] of `resample_kernel`, None being a box."""
+    """The low-pass filter [k, k] of sum 1 of `resample_kernel`, None being a box."""
     taps = arguments.get("resample_kernel", _KERNEL)
     taps = (1, 1) if taps is None else taps
     try:
-        kernel = blur_filter(torch.tensor([float(tap) for tap in taps]))
+        kernel = torch.tensor([float(tap) for tap in taps])
+        kernel = kernel.outer(kernel)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise LowRankGANError(
             f"resample_kernel is {str(taps)[:40]!r}, expected a list of numbers"
         ) from error
-    return kernel
+    return kernel / kernel.sum()
 
 
 def _variables(network: Mapping[str, Any]) -> dict[str, Tensor]:

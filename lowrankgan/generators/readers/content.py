@@ -134,7 +134,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            state = pairs((key, file.get_tensor(key)) for key in file.keys())  # noqa: SIM118
+            state = pairs(file.get_tensors().items())
     except SafetensorError as error:
         raise ValueError(f"it is no sound safetensors file ({str(error)[:80]!a})") from error
     return {"metadata": metadata, "state": state}

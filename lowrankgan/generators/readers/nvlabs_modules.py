@@ -20,8 +20,7 @@ def flatten(record: Record) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]
 
     Returns:
         Parameters and buffers by dotted name, and by dotted name of every module, "" for the
-        root, its plain attributes (those whose name has no leading underscore) with
-        `class_name`, `init_args` and `init_kwargs`.
+        root, its plain attributes (those whose name has no leading underscore).
 
     Raises:
         LowRankGANError: a record is no such module.
@@ -39,12 +38,7 @@ def _collect(
     state = module.state.get("state") if isinstance(module, Record) else None
     if not isinstance(state, dict):
         raise LowRankGANError(f"{label}: expected a pickled NVlabs module, found another object")
-    plain = {key: value for key, value in state.items() if str(key)[:1] != "_"}
-    attributes[name] = plain | {
-        "class_name": module.state.get("class_name"),
-        "init_args": state.get("_init_args", ()),
-        "init_kwargs": state.get("_init_kwargs", {}),
-    }
+    attributes[name] = {key: value for key, value in state.items() if str(key)[:1] != "_"}
     prefix = f"{name}." if name else ""
     for key, value in (
         _part(state, "_parameters", label) | _part(state, "_buffers", label)

@@ -1,0 +1,30 @@
+"""Derivatives of generators, taken in every way that users take them."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.func import jvp, linearize, vjp, vmap
+
+
+def check_derivatives(
+    image: Callable[[Tensor], Tensor], w: Tensor, step: float = 1e-6, linearized: bool = True
+) -> None:
+    """All derivatives at w [1, d] float64 agree and equal differences; `linearize` is slow."""
+    seeded = torch.Generator().manual_seed(0)
+    tangents = torch.randn(3, *w.shape, generator=seeded, dtype=w.dtype)
+    together = vmap(lambda tangent: jvp(image, (w,), (tangent,))[1])(tangents)
+    for tangent, derivative in zip(tangents, together, strict=True):
+        torch.testing.assert_close(jvp(image, (w,), (tangent,))[1], derivative)
+        difference = (image(w + step * tangent) - image(w - step * tangent)) / (2 * step)
+        assert (derivative - difference).norm() < 1e-6 * difference.norm()
+    value, pull = vjp(image, w)
+    cotangent = torch.randn(value.shape, generator=seeded, dtype=w.dtype)
+    products = (together * cotangent).flatten(1).sum(1)
+    torch.testing.assert_close((tangents * pull(cotangent)[0]).flatten(1).sum(1), products)
+    if linearized:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
+            _, linear = linearize(image, w)
+        torch.testing.assert_close(vmap(linear)(tangents), together)

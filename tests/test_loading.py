@@ -1,0 +1,76 @@
+"""Weights that do not fit their architecture are one line, never a traceback."""
+
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.checkpoint import METADATA_KEY, Checkpoint
+from lowrankgan.generators.formats import ajbrock_biggan, dcgan, own
+from lowrankgan.generators.loading import build_generator
+from lowrankgan.generators.readers.content import read_content
+from tests.references import CHECKPOINTS
+from tests.test_mobilestylegan import small_state
+
+
+def _dcgan() -> Checkpoint:
+    state = {f"main.{3 * i}.weight": torch.randn(4, 3 if i == 2 else 4, 4, 4) for i in range(3)}
+    for i in (1, 4):
+        state |= {f"main.{i}.{key}": torch.ones(4) for key in ("weight", "bias", "running_mean")}
+        state |= {f"main.{i}.running_var": torch.ones(4)}
+    return dcgan.convert({"netG_state_dict": state}, {})
+
+
+def _checkpoint(name: str) -> Checkpoint:
+    if name == "dcgan":
+        return _dcgan()
+    if name == "mobilestylegan":
+        return Checkpoint(name, {}, small_state(), "")
+    return ajbrock_biggan.convert(read_content(CHECKPOINTS / name), {})
+
+
+def _others(value: Tensor) -> list[Any]:
+    flat = value.flatten()
+    others = ["text", torch.zeros(()), torch.zeros(0), flat.repeat(2), value[None]]
+    if value.ndim:
+        others.append(torch.cat([value, value]))
+    if value.ndim > 1:
+        others.append(torch.cat([value, value], dim=1))
+    return others
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    "name", ["dcgan", "mobilestylegan", "ajbrock_mybn.pth", "ajbrock_deep_64.pth"]
+)
+def test_what_does_not_fit_is_one_line(name: str) -> None:
+    whole = _checkpoint(name)
+    metadata = {METADATA_KEY: json.dumps(whole.description())}
+    for key, value in whole.state.items():
+        assert _refused({"metadata": metadata, "state": {**whole.state, key: None}})
+        for other in _others(value):
+            _refused({"metadata": metadata, "state": {**whole.state, key: other}})
+
+
+def _refused(content: Any) -> bool:
+    """Whether it is, in one line; what is not, such as one more class, renders an image."""
+    try:
+        generator = build_generator(own.convert(content, {}))
+    except LowRankGANError as error:
+        assert "\n" not in str(error)
+        return True
+    label = torch.zeros(1, dtype=torch.int64) if generator.num_classes else None
+    w = generator.mapping(torch.zeros(1, generator.z_dim), label)
+    assert generator.synthesis(generator.broadcast(w)).shape[1] == 3
+    return False
+
+
+def test_metadata_that_is_none_of_ours() -> None:
+    for metadata in (3, METADATA_KEY, torch.zeros(2)):
+        assert not own.recognises({"metadata": metadata})
+    for rest in ({}, {"state": []}, {"state": {}}):
+        with pytest.raises(LowRankGANError, match="expected"):
+            own.convert({"metadata": {METADATA_KEY: "{}"}, **rest}, {})

@@ -64,7 +64,7 @@ class Jacobian:
         self._shape = (generator.w_dim, 3, resolution, resolution)
         self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
         with torch.no_grad():
-            self._derivative = _linearize(image, ws.new_zeros(generator.w_dim))
+            self._derivative = linearization(image, ws.new_zeros(generator.w_dim))
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[0])
 
     def __len__(self) -> int:
@@ -115,8 +115,8 @@ def jacobian(
     return Jacobian(generator, ws, layers, resolution, chunk)[:].cpu()
 
 
-def _linearize(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor], Tensor]:
-    """The derivative at w as a function of one tangent, with the primal computed once.
+def linearization(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor], Tensor]:
+    """The derivative of an image at w [d], as a function of one tangent; the primal is done once.
 
     `torch.func.linearize` is silently wrong where a generator writes in place, so one random
     tangent is compared with `jvp`, which then serves in its stead.

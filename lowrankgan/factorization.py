@@ -83,7 +83,7 @@ def by_rank(gram: Array, rank: int) -> LowRank:
     Raises:
         LowRankGANError: M is no Gram matrix, or the rank is out of range.
     """
-    return _truncate(*_decompose(gram), rank)
+    return _truncate(*decompose(gram), rank)
 
 
 def by_energy(gram: Array, energy: float) -> LowRank:
@@ -100,7 +100,7 @@ def by_energy(gram: Array, energy: float) -> LowRank:
     """
     if not 0 < energy <= 1:
         raise LowRankGANError(f"energy is {energy:g}; it is a share, above 0 and at most 1")
-    spectrum, eigenvectors = _decompose(gram)
+    spectrum, eigenvectors = decompose(gram)
     held = np.cumsum(spectrum)
     rank = int(np.searchsorted(held, energy * held[-1])) + 1
     return _truncate(spectrum, eigenvectors, rank)
@@ -127,15 +127,21 @@ def principal_component_pursuit(
     """
     if not lam > 0:
         raise LowRankGANError(f"lambda is {lam:g}; it has to be positive, such as 0.377 / sqrt(d)")
-    spectrum, _ = _decompose(gram)
+    spectrum, _ = decompose(gram)
     values, vectors, pursuit = _pursue(gram / spectrum[0], lam, tolerance, max_iterations)
     eigenvalues = np.zeros_like(spectrum)
     eigenvalues[: len(values)] = spectrum[0] * values
     return LowRank(spectrum, eigenvalues, _complete(vectors, gram), len(values), pursuit)
 
 
-def _decompose(gram: Array) -> tuple[Array, Array]:
-    """Check that M is a Gram matrix; its eigenvalues, descending, and eigenvectors [d, d]."""
+def decompose(gram: Array) -> tuple[Array, Array]:
+    """Eigenvalues [d] of a Gram matrix M [d, d], descending, and its eigenvectors as columns.
+
+    Negative rounding is set to zero.
+
+    Raises:
+        LowRankGANError: M is not finite, square, symmetric and positive semi-definite.
+    """
     if gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
         raise LowRankGANError(f"the Gram matrix has shape {gram.shape}; it has to be square")
     if not np.isfinite(gram).all():

@@ -15,7 +15,7 @@ _PARTNERS = 64  # columns that stand beside those that are held
 
 
 class Columns(Protocol):
-    """J transposed: `columns[a:b]` is [b - a, 3, R, R], held already or computed on demand."""
+    """J transposed: `columns[a:b]` is [b - a, C, R, R], held already or computed on demand."""
 
     def __len__(self) -> int: ...
 
@@ -39,10 +39,10 @@ def gram_matrices(
     columns, would take n times as many.
 
     Args:
-        columns: d columns [3, R, R] each.
+        columns: d columns [C, R, R] each.
         masks: region name to bool mask [R, R].
         held: columns in memory at a time, at least 2; None holds all.
-        seen: told the columns [n, 3, R, R] in order, each of them once.
+        seen: told the columns [n, C, R, R] in order, each of them once.
 
     Returns:
         Region name to (inside, outside), each [d, d] float64 and exactly symmetric.
@@ -77,7 +77,7 @@ class _Sums:
     """Sums of products of columns over every region and over the whole image."""
 
     def __init__(self, d: int, masks: Mapping[str, NDArray[np.bool_]]) -> None:
-        self._area = 0
+        self._area, self._channels = 0, 0
         self._pixels: dict[str, Tensor] = {}
         for name, mask in masks.items():
             self._area, count = mask.size, int(mask.sum())
@@ -92,6 +92,7 @@ class _Sums:
 
     def add(self, row: int, left: Tensor, column: int, right: Tensor) -> None:
         """Add the products of two blocks of columns, at their place in the upper triangle."""
+        self._channels = left.shape[1]
         place = slice(row, row + len(left)), slice(column, column + len(right))
         self._whole[place] = _products(left, right, slice(None))
         for name, pixels in self._pixels.items():
@@ -102,8 +103,8 @@ class _Sums:
         whole, found = _symmetric(self._whole), {}
         for name, pixels in self._pixels.items():
             inside, count = _symmetric(self._totals[name]), len(pixels)
-            outside = (whole - inside) / (3 * (self._area - count))
-            found[name] = (inside / (3 * count), outside)
+            outside = (whole - inside) / (self._channels * (self._area - count))
+            found[name] = (inside / (self._channels * count), outside)
         return found
 
 
@@ -125,7 +126,7 @@ def _products(left: Tensor, right: Tensor, pixels: Tensor | slice) -> NDArray[np
 
 
 class Sensitivity:
-    """Root mean squared derivative of each pixel over RGB and the components of w.
+    """Root mean squared derivative of each pixel over channels and the components of w.
 
     Args:
         resolution: side R of the analysis grid.
@@ -135,7 +136,7 @@ class Sensitivity:
         self._sum, self._count = torch.zeros(resolution, resolution, dtype=torch.float64), 0
 
     def add(self, columns: Tensor) -> None:
-        """Take in some columns [n, 3, R, R]."""
+        """Take in some columns [n, C, R, R]."""
         self._sum += columns.square().sum((0, 1)).cpu()
         self._count += columns.shape[0] * columns.shape[1]
 

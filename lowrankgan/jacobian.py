@@ -9,6 +9,7 @@ import logging
 import resource
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import psutil
 import torch
@@ -20,6 +21,8 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.progress import progress
 
+Pixels = Literal["averaged", "published"]
+
 log = logging.getLogger(__name__)
 
 _CHUNK_LIMIT = {"cpu": 2, "cuda": 64}  # on a CPU larger chunks leave the cache and gain nothing
@@ -29,16 +32,18 @@ _MEMORY_SHARE = 0.5
 class Jacobian:
     """J transposed at one latent, its rows computed when they are asked for.
 
-    `jacobian[a:b]` is a tensor [b - a, 3, resolution, resolution] in the generator's dtype and on
-    its device: entry j is the derivative of the area-averaged RGB image (nominally in [-1, 1]) by
-    component j of an offset that is added to the w of every chosen layer.
+    `jacobian[a:b]` is a tensor [b - a, C, resolution, resolution] in the generator's dtype and on
+    its device: entry j is the derivative of the image (nominally in [-1, 1]) by component j of an
+    offset that is added to the w of every chosen layer.
 
     Args:
         generator: written functionally, see `Generator`.
         ws: [L, D] W+ latent at which to differentiate.
         layers: slots that move together; those that an edit will move. What comes before the
             first of them is computed once, not for every column.
-        resolution: side of the analysis grid that the image is averaged to.
+        resolution: side of the analysis grid.
+        pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
+            authors take it, the mean of RGB at the nearest neighbours, C = 1.
         chunk: tangents that are propagated together; None adapts it to the free memory. Either
             way it is halved when memory runs out.
 
@@ -52,6 +57,7 @@ class Jacobian:
         ws: Tensor,
         layers: Sequence[int],
         resolution: int,
+        pixels: Pixels = "averaged",
         chunk: int | None = None,
     ) -> None:
         moved = set(layers)
@@ -59,21 +65,24 @@ class Jacobian:
         def image(offset: Tensor) -> Tensor:
             offset = F.pad(offset, (0, generator.carried_dim))
             slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
-            return generator.forward_averaged(slots, resolution)[0]
+            if pixels == "averaged":
+                return generator.forward_averaged(slots, resolution)[0]
+            return _grey_nearest(generator(slots)[0], resolution)
 
-        self._shape = (generator.w_dim, 3, resolution, resolution)
+        channels = 3 if pixels == "averaged" else 1
+        self.shape = (generator.w_dim, channels, resolution, resolution)
         self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
         with torch.no_grad():
             self._derivative = linearization(image, ws.new_zeros(generator.w_dim))
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[0])
 
     def __len__(self) -> int:
-        return self._shape[0]
+        return self.shape[0]
 
     @torch.no_grad()
     def __getitem__(self, chosen: slice) -> Tensor:
         tangents = self._basis[chosen]
-        columns = tangents.new_empty(len(tangents), *self._shape[1:])
+        columns = tangents.new_empty(len(tangents), *self.shape[1:])
         found = progress(self._columns(tangents), "Jacobian columns", len(tangents))
         for index, column in enumerate(found):
             columns[index] = column
@@ -112,7 +121,13 @@ def jacobian(
     chunk: int | None = None,
 ) -> Tensor:
     """The whole of `Jacobian` at once, [w_dim, 3, resolution, resolution] on the CPU."""
-    return Jacobian(generator, ws, layers, resolution, chunk)[:].cpu()
+    return Jacobian(generator, ws, layers, resolution, chunk=chunk)[:].cpu()
+
+
+def _grey_nearest(image: Tensor, resolution: int) -> Tensor:
+    """Image [3, H, H] as the published code resizes it, [1, resolution, resolution]."""
+    nearest = torch.arange(resolution, device=image.device) * image.shape[-1] // resolution
+    return image.mean(0, keepdim=True)[:, nearest][:, :, nearest]
 
 
 def linearization(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor], Tensor]:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.func import jvp
 
 from lowrankgan.editing import move
 from lowrankgan.generators.base import Generator
@@ -43,28 +44,28 @@ def exact_rank(rows: Array) -> dict[str, float | int]:
 def prediction_errors(
     generator: Generator,
     ws: Tensor,
-    columns: Tensor,
-    direction: Tensor,
+    offset: Tensor,
     steps: Sequence[float],
-    layers: Sequence[int],
 ) -> Array:
     """Relative error of the predicted edit, |G(w + a p) - G(w) - a J p| / |G(w + a p) - G(w)|.
 
     Args:
         generator: in the precision that is asked for.
         ws: [L, D] W+ latent.
-        columns: [w_dim, 3, R, R] transposed Jacobian at it, at the generator's resolution.
-        direction: [w_dim] unit vector p.
+        offset: [L, w_dim] direction p.
         steps: lengths a.
-        layers: slots that move.
 
     Returns:
         [steps] float64.
     """
     lengths = ws.new_tensor(steps)
-    moved = move(ws.expand(len(steps), -1, -1), direction.to(ws), lengths, layers)
+    moved = move(ws.expand(len(steps), -1, -1), offset.to(ws), lengths)
     change = generator.synthesis(moved) - generator.synthesis(ws[None])
-    slope = torch.tensordot(direction.to(columns), columns, dims=1)
-    error = change.cpu() - lengths.cpu()[:, None, None, None] * slope
-    ratio = error.flatten(1).norm(dim=1) / change.cpu().flatten(1).norm(dim=1)
-    return ratio.double().numpy()
+
+    def along(step: Tensor) -> Tensor:
+        return generator.synthesis(move(ws[None], offset.to(ws), step))
+
+    slope = jvp(along, (ws.new_zeros(1),), (ws.new_ones(1),))[1]
+    error = change - lengths[:, None, None, None] * slope
+    ratio = error.flatten(1).norm(dim=1) / change.flatten(1).norm(dim=1)
+    return ratio.double().cpu().numpy()

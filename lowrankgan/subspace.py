@@ -115,6 +115,56 @@ def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
     return orient((basis @ vectors[:, ::-1]).T)
 
 
+def rayleigh_optimum(inside: Array, outside: Array, ridge: float, count: int) -> Array:
+    """Directions of the largest change of the region for each change of the rest.
+
+    Leading eigenvectors of the generalised eigenproblem M_A v = s (M_B + ridge tr(M_B)/d I) v
+    (ReSeFa, ICML 2022). Where the null space of `null_space` is cut at a rank, here each direction
+    pays for what it leaks. The ridge is a price on the length of v: without one, the quotient is
+    won by directions of next to no effect, whose edits leave the linear range before they show.
+
+    Args:
+        inside: M_A [d, d] of the region.
+        outside: M_B [d, d] of the rest.
+        ridge: above 0, in units of the mean eigenvalue of M_B.
+        count: number of directions, 1 to d.
+
+    Returns:
+        [count, d] unit rows, ranked by their quotient; orthogonal by M_B, not to one another.
+
+    Raises:
+        LowRankGANError: count is out of range, or the ridge is not positive.
+    """
+    d = len(inside)
+    if not 1 <= count <= d or not ridge > 0:
+        raise LowRankGANError(
+            f"{count} directions with a ridge of {ridge:g}; expected 1 to {d} and more than 0"
+        )
+    metric = outside + ridge * np.trace(outside) / d * np.eye(d)
+    _, vectors = scipy.linalg.eigh(inside, metric, subset_by_index=(d - count, d - 1))
+    return orient((vectors / np.linalg.norm(vectors, axis=0))[:, ::-1].T)
+
+
+def most_local(candidates: Array, inside: Array, outside: Array, count: int) -> Array:
+    """The candidates that change the region most for each change of the rest, to first order.
+
+    Gives directions that know no region (SeFa, GANSpace) their best chance at one.
+
+    Args:
+        candidates: [n, d] unit rows.
+        inside: M_A [d, d] of the region.
+        outside: M_B [d, d] of the rest.
+        count: number of directions, 1 to n.
+
+    Returns:
+        [count, d] rows, by descending v^T M_A v / v^T M_B v.
+    """
+    gains, leaks = (
+        np.einsum("nd,de,ne->n", candidates, gram, candidates) for gram in (inside, outside)
+    )
+    return orient(candidates[np.argsort(-gains / leaks, kind="stable")[:count]])
+
+
 def principal_angles(a: Array, b: Array) -> Array:
     """Principal angles between the spans of the rows of a [m, d] and b [n, d].
 

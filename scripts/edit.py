@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from edited import Faces, directions_of, faces_of, perceptual_of
+from edited import Faces, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from lowrankgan.metrics.masked import inside_outside, masked_mse
@@ -27,10 +27,10 @@ class _Search:
 
 def main(job: Job) -> None:
     s, trunk = job.settings, perceptual_of(job, "alex")
-    directions = directions_of(job.input("subspace"))
     first_steps: dict[tuple[str, int], float] = {}  # where the search ended on the faces before
     shown, table = 0, list[dict[str, Any]]()
     for faces in faces_of(job):
+        directions = faces.directions(job.input("subspace"))
         searches = [
             _Search(face, region, number, direction, _matcher(job, first_steps, region, number))
             for face in range(len(faces.seeds))
@@ -39,7 +39,7 @@ def main(job: Job) -> None:
         ]
         _run(searches, faces, trunk)
         for search in searches:
-            found = [(name, *search.matcher.match(name)) for name in s["targets"]]
+            found = [(name, *search.matcher.match(name)) for name, *_ in s["targets"]]
             first_steps[search.region, search.number] = abs(found[0][1])
             if shown + search.face < s["published_faces"]:
                 found += [("published", step, True) for step in s["published_steps"]]
@@ -56,7 +56,8 @@ def _matcher(
 ) -> ChangeMatcher:
     s = job.settings
     first_step = first_steps.get((region, number), 1.0)
-    return ChangeMatcher(s["targets"], s["tolerance"], s["max_step"], first_step)
+    targets = {name: (measure, value) for name, measure, value in s["targets"]}
+    return ChangeMatcher(targets, s["tolerance"], s["max_step"], first_step)
 
 
 def _run(searches: list[_Search], faces: Faces, trunk: Perceptual) -> None:

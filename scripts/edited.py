@@ -1,17 +1,19 @@
 """Test faces and their edits, a few at a time: memory does not grow with their number."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from torch import Tensor
 
-from faces import device_of, generator_of, latents_of, layers_of, masks_of
+from faces import device_of, generator_of, latents_of, masks_of, slots
 from job import Job
-from lowrankgan.editing import move
+from lowrankgan.editing import move, offsets
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.perceptual import Perceptual
@@ -38,30 +40,32 @@ class Faces:
     masks: dict[str, Tensor]
     _generator: Generator
     _ws: Tensor
-    _layers: Sequence[int]
+
+    def directions(self, folder: Path) -> dict[str, Tensor]:
+        """See `directions_of`."""
+        return directions_of(folder, self._generator)
 
     def batches(self, items: Sequence[T]) -> list[list[T]]:
         """What stands for one edit each, in groups of as many as are best rendered together."""
         return _batches(items, self._generator)
 
     @torch.inference_mode()
-    def edited(self, faces: Sequence[int], directions: Tensor, steps: Sequence[float]) -> Tensor:
+    def edited(self, faces: Sequence[int], offsets: Tensor, steps: Sequence[float]) -> Tensor:
         """Render M of the faces [M, 3, R, R] in [0, 1], each moved along its own direction.
 
         Args:
             faces: [M] positions among the faces; one may come more than once.
-            directions: [M, w_dim], or [w_dim] for all.
+            offsets: [M, L, w_dim], or [L, w_dim] for all.
             steps: [M] along them.
         """
         ws = self._ws[list(faces)]
-        ws = move(ws, directions.to(ws), ws.new_tensor(steps), self._layers)
+        ws = move(ws, offsets.to(ws), ws.new_tensor(steps))
         return to_unit(self._generator.render(ws, self.originals.shape[-1]))
 
 
 def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
     """The test faces in order, or the first `count` of them, in batches."""
     generator = generator_of(job)
-    layers = layers_of(job, generator)
     latents, seeds = latents_of(job, generator)
     for chosen in progress(_batches(range(len(seeds))[:count], generator), "faces"):
         ws = latents[chosen]
@@ -71,7 +75,7 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
             name: torch.from_numpy(mask).to(images.device)
             for name, mask in masks_of(job, images).items()
         }
-        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws, layers)
+        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws)
 
 
 def _batches(items: Sequence[T], generator: Generator) -> list[list[T]]:
@@ -86,7 +90,19 @@ def perceptual_of(job: Job, net: Literal["alex", "vgg"]) -> Perceptual:
     return Perceptual(job.input("perceptual") / "files" / name, net, device_of())
 
 
-def directions_of(folder: Path) -> dict[str, Tensor]:
-    """Region name to its directions [k, w_dim] in float64."""
-    found = load_file(folder / "directions.safetensors")
-    return {name: torch.from_numpy(rows) for name, rows in found.items()}
+def directions_of(folder: Path, generator: Generator) -> dict[str, Tensor]:
+    """Region name to its directions as offsets in W+ [k, L, w_dim], float64 on the CPU."""
+    shape, found = (generator.num_layers, generator.w_dim), {}
+    with safe_open(folder / "directions.safetensors", "pt") as file:
+        layers = slots(json.loads(file.metadata()["layers"]), generator)
+        for region in sorted(file.keys()):
+            rows = file.get_tensor(region)
+            if rows.ndim == 2 and rows.shape[1] == generator.w_dim:
+                rows = offsets(rows, generator.num_layers, layers)
+            if rows.shape[1:] != shape:
+                raise LowRankGANError(
+                    f"directions of {region!r} have shape {tuple(rows.shape)}, expected "
+                    f"[k, {generator.w_dim}] or [k, {shape[0]}, {shape[1]}]"
+                )
+            found[region] = rows
+    return found

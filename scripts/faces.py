@@ -1,7 +1,7 @@
 """What the scripts that render faces share: loading from the folders of earlier steps."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,8 +29,12 @@ def generator_of(job: Job) -> Generator:
 
 
 def layers_of(job: Job, generator: Generator) -> Sequence[int]:
-    """The slots of W+ that are edited."""
-    layers = job.settings["layers"]
+    """The slots of W+ that move."""
+    return slots(job.settings["layers"], generator)
+
+
+def slots(layers: Literal["all"] | Sequence[int], generator: Generator) -> Sequence[int]:
+    """Slots of a generator by their numbers, or all of them."""
     if layers == "all":
         return range(generator.num_layers)
     if max(layers) >= generator.num_layers:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from edited import directions_of, faces_of
+from edited import faces_of
 from job import Job, run
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
@@ -29,8 +29,9 @@ def main(job: Job) -> None:
 
 def _comparison(job: Job) -> Figure:
     summary = pd.read_csv(job.input("tables") / "summary.csv")
-    chosen = (summary["source"] == "average") & (summary["target"] == "mse")
-    return outside_change(summary[chosen & (summary["measure"] == "mse_outside")], "mse_outside")
+    target, measure = job.settings["target"], job.settings["measure"]
+    chosen = (summary["source"] == "average") & (summary["target"] == target)
+    return outside_change(summary[chosen & (summary["measure"] == measure)], measure)
 
 
 def _curves(job: Job) -> Figure:
@@ -43,13 +44,14 @@ def _curves(job: Job) -> Figure:
 
 
 def _generalization(job: Job) -> Figure:
+    target, measure = job.settings["target"], job.settings["measure"]
     table = pd.read_csv(job.input("generalize") / "matrix.csv")
-    table = table[(table["target"] == "mse") & (table["direction"] == 1)]
+    table = table[(table["target"] == target) & (table["direction"] == 1)]
     table = table[table["method"] == table["method"].iloc[0]]
     means = pd.read_csv(job.input("tables") / "generalization.csv")
-    means = means[(means["target"] == "mse") & (means["direction"] == 1)]
-    shown = means[(means["measure"] == "mse_outside") & means["method"].isin(table["method"])]
-    return generalization_matrix(table, "mse_outside", shown)
+    means = means[(means["target"] == target) & (means["direction"] == 1)]
+    shown = means[(means["measure"] == measure) & means["method"].isin(table["method"])]
+    return generalization_matrix(table, measure, shown)
 
 
 def _spectra(job: Job) -> Figure:
@@ -115,22 +117,22 @@ class _Editor:
         self.masks = torch.cat(masks).cpu().numpy()
 
     def matched_steps(self, method: int) -> "pd.Series[float]":
-        """By face, the signed step at which the method reaches the MSE target."""
+        """By face, the signed step at which the method reaches the target."""
         edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
         chosen = (
             (edits["region"] == self._region)
-            & (edits["target"] == "mse")
+            & (edits["target"] == self._job.settings["target"])
             & (edits["direction"] == 1)
         )
         return edits[chosen].set_index("face")["step"]
 
     def edited(self, method: int, steps: "pd.Series[float]") -> NDArray[np.uint8]:
         """The method's edits [faces, R, R, 3] with a step for each face."""
-        direction = directions_of(self._job.inputs["subspace"][method])[self._region][0]
-        images = [
-            faces.edited(range(len(faces.seeds)), direction, [steps[seed] for seed in faces.seeds])
-            for faces in self._batches
-        ]
+        images = []
+        for faces in self._batches:
+            offset = faces.directions(self._job.inputs["subspace"][method])[self._region][0]
+            chosen = [steps[seed] for seed in faces.seeds]
+            images.append(faces.edited(range(len(chosen)), offset, chosen))
         return to_bytes(torch.cat(images))
 
 

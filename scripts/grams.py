@@ -1,10 +1,11 @@
 """What the scripts that work on Gram matrices share; needs no torch."""
 
+import json
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from job import Job
 
@@ -22,3 +23,9 @@ def grams_of(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
         )
         for name in sorted(names)
     }
+
+
+def save_directions(job: Job, directions: Mapping[str, Gram]) -> None:
+    """Write each region's directions, [k, w_dim] of the layers that move or [k, L, w_dim]."""
+    layers = json.dumps(job.settings["layers"])
+    save_file(dict(directions), job.output / "directions.safetensors", {"layers": layers})

@@ -1,5 +1,6 @@
 """Jacobian at one face: the Gram matrices of every region, and what figures show of it."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,16 +22,17 @@ def main(job: Job) -> None:
     with torch.inference_mode():
         image = generator.render(ws, side)
     masks = {name: mask[0] for name, mask in masks_of(job, image).items()}
-    columns = Jacobian(generator, ws[0], layers_of(job, generator), side, s["chunk"])
+    layers = layers_of(job, generator)
+    columns = Jacobian(generator, ws[0], layers, side, s["pixels"], s["chunk"])
     sensitivity = Sensitivity(side)
-    keep = _keep(job, len(columns)) if s["save"] else None
+    keep = _keep(job, columns.shape) if s["save"] else None
 
     def seen(block: Tensor) -> None:
         sensitivity.add(block)
         if keep:
             keep(block)
 
-    held = int(s["memory_gb"] * 1e9 / (12 * side**2))
+    held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))
     grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
     for name, (inside, outside) in grams.items():
@@ -44,10 +46,10 @@ def main(job: Job) -> None:
     )
 
 
-def _keep(job: Job, d: int) -> Callable[[Tensor], None]:
-    """Writes J itself, [w_dim, 3, R, R] float32, as its columns come by."""
-    shape, path = (d, 3, job.settings["resolution"], job.settings["resolution"]), "jacobian.npy"
-    file = np.lib.format.open_memmap(job.output / path, "w+", np.float32, shape)
+def _keep(job: Job, shape: tuple[int, ...]) -> Callable[[Tensor], None]:
+    """Writes J itself, [w_dim, C, R, R] float32, as its columns come by."""
+    path = job.output / "jacobian.npy"
+    file = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     start = 0
 
     def write(block: Tensor) -> None:

@@ -17,7 +17,7 @@ def main(job: Job) -> None:
     layers, side = layers_of(job, generator), generator.resolution
     latents, seeds = latents_of(job, generator)
     labelled = zip(job.settings["labels"], job.inputs["subspace"], strict=True)
-    methods = {label: directions_of(folder) for label, folder in labelled}
+    methods = {label: directions_of(folder, generator) for label, folder in labelled}
     ranks: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for ws, seed in zip(latents.double(), seeds, strict=True):
@@ -31,8 +31,10 @@ def main(job: Job) -> None:
                 common = {"seed": seed, "region": region, "side": name, "rows": len(rows)}
                 ranks.append(common | exact_rank(rows))
             for label, directions in methods.items():
-                direction, steps = directions[region][0], job.settings["steps"]
-                found = prediction_errors(generator, ws, columns, direction, steps, layers)
+                if region not in directions:  # of a file
+                    continue
+                steps = job.settings["steps"]
+                found = prediction_errors(generator, ws, directions[region][0], steps)
                 common = {"seed": seed, "region": region, "method": label}
                 errors += [
                     common | {"step": step, "error": error}

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from edited import Faces, directions_of, faces_of, perceptual_of
+from edited import Faces, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Perceptual
@@ -15,11 +15,14 @@ Row = dict[Any, Any]
 
 
 def main(job: Job) -> None:
-    trunks = {"alex": perceptual_of(job, "alex"), "vgg": perceptual_of(job, "vgg")}
-    scores, directions = scores_of(job), directions_of(job.input("subspace"))
+    trunks = {"alex": perceptual_of(job, "alex")}
+    if job.settings["vgg"]:
+        trunks["vgg"] = perceptual_of(job, "vgg")
+    scores = scores_of(job)
     edits = pd.read_csv(job.input("edit") / "edits.csv")
     table: list[Row] = []
     for faces in faces_of(job):
+        directions = faces.directions(job.input("subspace"))
         measures = _Measures(faces, trunks, scores)
         here = edits[edits["face"].isin(faces.seeds)]
         for _, group in here.groupby(here["target"] == "published"):

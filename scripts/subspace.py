@@ -3,35 +3,66 @@
 from pathlib import Path
 
 import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from grams import Gram, grams_of
+from grams import Gram, grams_of, save_directions
 from job import Job, run
+from lowrankgan.direction_files import read_directions
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import LowRank, by_rank
-from lowrankgan.subspace import constrained_optimum, null_space, principal_directions, project
+from lowrankgan.published import published_directions
+from lowrankgan.subspace import (
+    constrained_optimum,
+    most_local,
+    null_space,
+    principal_directions,
+    project,
+    rayleigh_optimum,
+)
+from lowrankgan.weights import verify
 
 
 def main(job: Job) -> None:
-    directions = {}
-    for region, (inside, _) in grams_of(job).items():
+    directions = _from_files(job) if job.settings["solver"] == "file" else _from_grams(job)
+    save_directions(job, directions)
+
+
+def _from_files(job: Job) -> dict[str, Gram]:
+    found = {}
+    for region, path in job.settings["files"].items():
+        verify(Path(path), job.settings["sha256"][region])
+        found[region] = read_directions(Path(path))[: job.settings["directions"]]
+    return found
+
+
+def _from_grams(job: Job) -> dict[str, Gram]:
+    found = {}
+    for region, (inside, outside) in grams_of(job).items():
         try:
-            directions[region] = _directions(job, region, inside)
+            found[region] = _directions(job, region, inside, outside)
         except LowRankGANError as error:
             raise LowRankGANError(f"region {region!r}: {error}") from error
-    save_file(directions, job.output / "directions.safetensors")
+    return found
 
 
-def _directions(job: Job, region: str, gram: Gram) -> Gram:
+def _directions(job: Job, region: str, inside: Gram, outside: Gram) -> Gram:
     """Directions [count, d] of one region."""
-    count = job.settings["directions"]
-    if job.settings["solver"] == "unprojected":
-        return principal_directions(by_rank(gram, count), count)
-    folder = job.input("factorize")
-    basis = null_space(_read(folder, "outside", region), job.settings["relaxation"])
-    if job.settings["solver"] == "constrained":
-        return constrained_optimum(gram, basis, count)
-    return project(principal_directions(_read(folder, "inside", region), count), basis)
+    s = job.settings
+    count, solver = s["directions"], s["solver"]
+    if solver == "unprojected":
+        return principal_directions(by_rank(inside, count), count)
+    if solver == "rayleigh":
+        return rayleigh_optimum(inside, outside, s["ridge"], count)
+    if solver == "most_local":
+        candidates = load_file(job.input("candidates") / "candidates.safetensors")["directions"]
+        return most_local(candidates, inside, outside, count)
+    rest = _read(job.input("factorize"), "outside", region)
+    if solver == "constrained":
+        return constrained_optimum(inside, null_space(rest, s["relaxation"]), count)
+    low_rank = _read(job.input("factorize"), "inside", region)
+    if solver == "published":
+        return published_directions(low_rank, rest, count)
+    return project(principal_directions(low_rank, count), null_space(rest, s["relaxation"]))
 
 
 def _read(folder: Path, side: str, region: str) -> LowRank:

@@ -8,14 +8,14 @@ from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
 from lowrankgan.tables import compare, summarize, write_table
 
-_OUTSIDE = ["mse_outside", "lpips_alex_outside", "lpips_vgg_outside"]
-_INSIDE = ["mse_inside", "lpips_alex_inside", "lpips_vgg_inside", "lpips_alex_composite"]
-_BASELINE = "unprojected"
+_COMPOSITE = ["lpips_alex_composite"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
 def main(job: Job) -> None:
     s = job.settings
+    names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
+    outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
     resampling = {key: s[key] for key in ("seed", "resamples", "level")}
     labelled = zip(s["pairs"], job.inputs["metrics"], strict=True)
     metrics = pd.concat(
@@ -30,12 +30,12 @@ def main(job: Job) -> None:
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
         "comparison": (
-            _comparison(compare(averaged, _BASELINE, _OUTSIDE, **resampling)),
-            "Change outside the region over that of the unprojected direction, at equal change "
-            "inside (paired over the faces on which both reach it; below 1 is better).",
+            _comparison(compare(averaged, s["baseline"], outside, **resampling)),
+            f"Change outside the region over that of the first direction of {s['baseline']!r}, at "
+            "equal change inside (paired over the faces on which both reach it; below 1 is less).",
         ),
         "summary": (
-            summarize(matched, _OUTSIDE + _INSIDE, **resampling),
+            summarize(matched, [*outside, *inside, *_COMPOSITE], **resampling),
             "Change inside and outside the region at matched change inside; reached is the "
             "share of faces on which the target was reached.",
         ),
@@ -49,7 +49,7 @@ def main(job: Job) -> None:
             "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
         ),
         "generalization": (
-            summarize(matrix, _OUTSIDE, **resampling),
+            summarize(matrix, outside, **resampling),
             "Directions found on each analysis image, measured on unseen faces.",
         ),
         "angles": (
@@ -60,9 +60,9 @@ def main(job: Job) -> None:
     if s["classes"]:
         found = matched[matched["source"].isin(["average", *s["classes"]])]
         tables["classes"] = (
-            compare(found, _BASELINE, _OUTSIDE, **resampling).rename(columns={"source": "on"}),
+            compare(found, s["baseline"], outside, **resampling).rename(columns={"source": "on"}),
             "Directions found on one class, applied to it (average) and to others: change outside "
-            "the region over that of the unprojected direction, at equal change inside.",
+            f"the region over that of {s['baseline']!r}, at equal change inside.",
         )
     if "linearity" in job.inputs:
         tables["exactness"] = (
@@ -78,7 +78,7 @@ def main(job: Job) -> None:
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
     """Only what is measured by the measure that was matched: MSE at equal MSE, LPIPS at LPIPS."""
     pairs = zip(compared["measure"].astype(str), compared["target"].astype(str), strict=True)
-    same = [measure.startswith(target) for measure, target in pairs]
+    same = [measure.startswith(target.split()[0]) for measure, target in pairs]
     return compared[same].drop(columns="source")
 
 

@@ -4,22 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from lowrankgan.editing import ChangeMatcher, move
+from lowrankgan.editing import ChangeMatcher, move, offsets
 
 Function = Callable[[float], float]
 
 
 def test_an_edit_moves_the_chosen_layers_only() -> None:
-    ws, direction = torch.randn(2, 5, 3), torch.randn(3)
-    moved = move(ws, direction, torch.tensor([2.0, -1.0]), [1, 3])
+    ws, direction = torch.randn(2, 5, 4), torch.randn(3)  # a component is carried along
+    (offset,) = offsets(direction[None], 5, [1, 3])
+    moved = move(ws, offset, torch.tensor([2.0, -1.0]))
+    torch.testing.assert_close(moved[..., 3], ws[..., 3])
     for layer in (0, 2, 4):
         torch.testing.assert_close(moved[:, layer], ws[:, layer])
     separate = torch.randn(2, 3)
-    each = move(ws, separate, torch.tensor([2.0, -1.0]), [1, 3])
-    torch.testing.assert_close(each[1, 1], ws[1, 1] - separate[1])
+    each = move(ws, offsets(separate, 5, [1, 3]), torch.tensor([2.0, -1.0]))
+    torch.testing.assert_close(each[1, 1, :3], ws[1, 1, :3] - separate[1])
     for layer in (1, 3):
-        torch.testing.assert_close(moved[0, layer], ws[0, layer] + 2 * direction)
-        torch.testing.assert_close(moved[1, layer], ws[1, layer] - direction)
+        torch.testing.assert_close(moved[0, layer, :3], ws[0, layer, :3] + 2 * direction)
+        torch.testing.assert_close(moved[1, layer, :3], ws[1, layer, :3] - direction)
 
 
 class _Face:
@@ -30,7 +32,8 @@ class _Face:
         self._functions = {"mse": mse, "lpips": lpips}
 
     def search(self, targets: dict[str, float], **settings: float) -> ChangeMatcher:
-        matcher = ChangeMatcher(targets, **settings)  # type: ignore[arg-type]
+        named = {measure: (measure, value) for measure, value in targets.items()}
+        matcher = ChangeMatcher(named, **settings)  # type: ignore[arg-type]
         while (step := matcher.propose()) is not None:
             self.rendered.append(step)
             matcher.observe(step, {name: float(f(step)) for name, f in self._functions.items()})

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lowrankgan.editing import offsets
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import load_checkpoint
 from lowrankgan.generators.loading import build_generator
@@ -70,8 +71,8 @@ def test_first_order_is_exact_in_the_limit() -> None:
     _, ws = sample_latents(generator, [0], 1.0, label=2)
     layers = range(generator.num_layers)
     columns = jacobian(generator, ws[0], layers, generator.resolution)
-    direction = torch.ones(64, dtype=torch.float64) / 8
-    small, large = prediction_errors(generator, ws[0], columns, direction, [1e-6, 1.0], layers)
+    (offset,) = offsets(torch.ones(1, 64, dtype=torch.float64) / 8, generator.num_layers, layers)
+    small, large = prediction_errors(generator, ws[0], offset, [1e-6, 1.0])
     assert small < 1e-4
     assert large > 0.01
     # What the plan counts on: every slot is moved, and z is all that is edited.

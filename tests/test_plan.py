@@ -77,6 +77,38 @@ def test_lists_are_unrolled() -> None:
     assert methods == expected
 
 
+def test_a_method_has_its_own_layers_jacobian_and_images() -> None:
+    plan = _plan("subspace=[unprojected,constrained,published]")
+    (step,) = (s for s in plan.steps.values() if s.settings.get("solver") == "published")
+    (jacobian,) = step.parents["jacobian"]  # of one image
+    assert step.settings["layers"] == (4, 5, 6, 7)
+    assert jacobian.settings["pixels"] == "published"
+    assert jacobian.settings["layers"] == "all"
+    assert step.parents["factorize"][0].settings["value"] == pytest.approx(1 / 60)
+    moved = _plan("+subspace.constrained.layers=[4,5]").steps.values()
+    layers = {str(s.settings["layers"]) for s in moved if s.stage == "jacobian"}
+    assert layers == {"[4, 5]", "all"}  # J moves what the edit moves
+
+
+def test_several_strengths_are_named() -> None:
+    plan = _plan("edit.targets={mse: 0.01, lpips: [0.05, 0.15]}")
+    (targets,) = {str(s.settings["targets"]) for s in plan.steps.values() if s.stage == "edit"}
+    expected = [["mse", "mse", 0.01], ["lpips 0.05", "lpips", 0.05], ["lpips 0.15", "lpips", 0.15]]
+    assert targets == str(expected)
+
+
+def test_directions_of_a_file_stand_where_they_are_known(tmp_path) -> None:
+    path = tmp_path / "eyes.npy"
+    path.write_bytes(b"one")
+    own = f"+subspace.own={{solver: file, files: {{eyes: {path}}}}}"
+    plan = _plan(own)
+    strips = [step.settings for name, step in plan.figures.items() if name.startswith("strips")]
+    shown = {settings["region"]: settings["labels"] for settings in strips}
+    assert "own" in shown["eyes"] and "own" not in shown["mouth"]
+    path.write_bytes(b"two")
+    assert {stage for stage, _ in _plan(own).steps.keys() - plan.steps.keys()} >= {"subspace"}
+
+
 def test_steps_come_after_their_parents() -> None:
     seen: set[str] = set()
     for step in _plan().steps.values():

@@ -7,11 +7,13 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import Array, by_energy, by_rank
 from lowrankgan.subspace import (
     constrained_optimum,
+    most_local,
     null_space,
     orient,
     principal_angles,
     principal_directions,
     project,
+    rayleigh_optimum,
 )
 
 D = 20
@@ -147,3 +149,34 @@ def test_orientation_does_not_depend_on_the_sign() -> None:
     np.testing.assert_array_equal(orient(directions), orient(-directions))
     np.testing.assert_array_equal(np.abs(orient(directions)), np.abs(directions))
     assert_oriented(orient(directions))
+
+
+def test_the_rayleigh_optimum_is_optimal_and_ranked() -> None:
+    ridge = 0.05
+    found = rayleigh_optimum(INSIDE, OUTSIDE, ridge, 3)
+    price = OUTSIDE + ridge * np.trace(OUTSIDE) / D * np.eye(D)
+    quotients = first_order_change(found, INSIDE) / first_order_change(found, price)
+    # The gradient of the quotient vanishes at each, and none of many others is better.
+    np.testing.assert_allclose(found @ INSIDE, quotients[:, None] * (found @ price), atol=1e-10)
+    assert (np.diff(quotients) < 0).all()
+    others = np.random.default_rng(2).normal(size=(2000, D))
+    assert (first_order_change(others, INSIDE) / first_order_change(others, price)).max() < (
+        quotients[0]
+    )
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+    assert_oriented(found)
+
+
+def test_a_large_ridge_leaves_the_leading_eigenvector() -> None:
+    found = rayleigh_optimum(INSIDE, OUTSIDE, 1e9, 1)
+    np.testing.assert_allclose(found, principal_directions(by_rank(INSIDE, 1), 1), atol=1e-6)
+    for count, ridge in ((0, 1.0), (D + 1, 1.0), (1, 0.0)):
+        with pytest.raises(LowRankGANError, match="expected 1 to 20 and more than 0"):
+            rayleigh_optimum(INSIDE, OUTSIDE, ridge, count)
+
+
+def test_the_most_local_candidates_come_first() -> None:
+    candidates = np.eye(D)
+    found = most_local(candidates, INSIDE, OUTSIDE, 4)
+    ratios = np.diag(INSIDE) / np.diag(OUTSIDE)
+    np.testing.assert_array_equal(found.argmax(1), np.argsort(-ratios)[:4])

@@ -1,8 +1,8 @@
 """Composes an experiment's configuration with Hydra and checks it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -46,7 +46,7 @@ def _load(name: str, schema: type[Settings], overrides: Sequence[str], folder: P
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise LowRankGANError(f"configuration: {_problem(error)}") from error
+        raise LowRankGANError(f"configuration: {_problem(error, values)}") from error
 
 
 def _first_lines(error: Exception) -> str:
@@ -54,11 +54,21 @@ def _first_lines(error: Exception) -> str:
     return "; ".join(lines[:2])
 
 
-def _problem(error: ValidationError) -> str:
+def _problem(error: ValidationError, values: Any) -> str:
     """The first problem as `key: value, what was expected`."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(_path(problem["loc"], values))
     expected = problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], dict | list):
         return f"{key}: {expected}" if key else expected
     return f"{key}: {problem['input']!r}, {expected[0].lower()}{expected[1:]}"
+
+
+def _path(parts: Sequence[str | int], values: Any) -> Iterator[str]:
+    """Keys as the user wrote them: pydantic adds the kind of what may be of several kinds."""
+    for position, part in enumerate(parts, start=1):
+        if isinstance(values, list) or (isinstance(values, dict) and part in values):
+            values = values[part]
+        elif position < len(parts):
+            continue
+        yield str(part)

@@ -10,7 +10,20 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.weights import hash_of
-from workflow.schema import Configuration, Download, Generator, LocalFile, Package, Subspace
+from workflow.schema import (
+    Channels,
+    Configuration,
+    Download,
+    FromFile,
+    Generator,
+    Global,
+    Jacobian,
+    LocalFile,
+    Method,
+    Package,
+    Published,
+    Ruled,
+)
 
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], "Step"]
@@ -112,8 +125,19 @@ class _Method:
     """A subspace method at one value of the rule that it sweeps."""
 
     label: str
-    subspace: Subspace
+    subspace: Method
     value: float | str | None
+
+    def finds(self, region: str) -> bool:
+        """Whether it has directions of a region: those of files may not."""
+        return not isinstance(self.subspace, FromFile) or region in self.subspace.files
+
+    @property
+    def rule(self) -> str | None:
+        """What gives its Gram matrices a rank."""
+        if isinstance(self.subspace, Ruled):
+            return self.subspace.rule
+        return "published" if isinstance(self.subspace, Published) else None
 
 
 class _Unroller:
@@ -132,25 +156,29 @@ class _Unroller:
             for label in configuration.sample.other_labels
         }
         seeds = configuration.sample.analysis_seeds
-        self.jacobians = {f"seed {seed}": self._jacobian(seed) for seed in seeds}
-        self.sources: dict[str, list[Step]] = {AVERAGE: list(self.jacobians.values())}
+        self.sources: dict[str, tuple[int, ...]] = {AVERAGE: seeds}
         if len(seeds) > 1:
-            self.sources |= {name: [step] for name, step in self.jacobians.items()}
+            self.sources |= {f"seed {seed}": (seed,) for seed in seeds}
 
     def plan(self) -> Plan:
         methods = list(self._methods())
+        base = self._jacobians(self.c.jacobian, self.c.sample.analysis_seeds)
         factors = {
-            (source, rule, value): self._factorize(source, rule, value)
-            for source in self.sources
+            (AVERAGE, rule, value): self._factorize(base, rule, value)
             for rule in ("pursuit", "energy", "rank")
             for value in self.c.values(rule)
-            if source == AVERAGE or any(m.subspace.rule == rule for m in self._transferred(methods))
         }
-        subspaces = {
-            (source, m.label): self._subspace(source, m, factors)
-            for source in self.sources
-            for m in (methods if source == AVERAGE else self._transferred(methods))
-        }
+        subspaces = {}
+        for source in self.sources:
+            for m in methods if source == AVERAGE else self._transferred(methods):
+                jacobians = self._jacobians_of(source, m.subspace)
+                if m.rule and m.value is not None:
+                    name = source if source != AVERAGE or jacobians == base else m.label
+                    found = self._factorize(jacobians, m.rule, m.value)
+                    factors[name, m.rule, m.value] = found
+                    subspaces[source, m.label] = self._subspace(source, m, jacobians, found)
+                else:
+                    subspaces[source, m.label] = self._subspace(source, m, jacobians, None)
         edits = {
             pair: self._edit(subspace, self.test, published=pair[0] == AVERAGE)
             for pair, subspace in subspaces.items()
@@ -166,17 +194,19 @@ class _Unroller:
                 metrics[name, m.label] = self._metrics(subspace, edit, sample)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
         tables = self._tables(factors, metrics, generalize, exact)
-        averaged = [
-            (m.label, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods
-        ]
-        figures = self._figures(averaged, factors, metrics, generalize, tables)
+        averaged = [(m, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
+        figures = self._figures(averaged, base, factors, metrics, generalize, tables)
         return Plan(tables, figures)
 
     def _methods(self) -> Iterator[_Method]:
         for name, subspace in self.c.subspace.items():
-            values = self.c.values(subspace.rule) if subspace.rule else (None,)
+            values: tuple[float | str | None, ...] = (None,)
+            if isinstance(subspace, Ruled):
+                values = self.c.values(subspace.rule)
+            elif isinstance(subspace, Published):
+                values = (subspace.lam,)
             for value in values:
-                label = name if len(values) == 1 else f"{name} {subspace.rule} {value}"
+                label = name if len(values) == 1 else f"{name} {value}"
                 yield _Method(label, subspace, value)
 
     def _transferred(self, methods: Sequence[_Method]) -> list[_Method]:
@@ -196,36 +226,56 @@ class _Unroller:
             settings["label"] = label
         return Step("sample", settings | {"seeds": list(seeds)}, {"generator": self.generator})
 
-    def _jacobian(self, seed: int) -> Step:
-        settings = self.c.jacobian.model_dump(mode="json")
-        settings["regions"] = self.regions
-        return Step("jacobian", settings, self._image_inputs(self._sample([seed])))
+    def _seeds(self, source: str, method: Method) -> tuple[int, ...]:
+        """Analysis images that a method averages."""
+        return self.sources[source][: method.images]
 
-    def _factorize(self, source: str, rule: str, value: float | str) -> Step:
+    def _jacobians_of(self, source: str, method: Method) -> list[Step]:
+        return self._jacobians(self.c.jacobian_of(method), self._seeds(source, method))
+
+    def _jacobians(self, jacobian: Jacobian, seeds: Sequence[int]) -> list[Step]:
+        settings = jacobian.model_dump(mode="json") | {"regions": self.regions}
+        samples = [self._sample([seed]) for seed in seeds]
+        return [Step("jacobian", settings, self._image_inputs(sample)) for sample in samples]
+
+    def _factorize(self, jacobians: list[Step], rule: str, value: float | str) -> Step:
         settings = {"rule": rule, "value": value}
         if rule == "pursuit":
             settings["tolerance"] = self.c.factorization.tolerance
             settings["max_iterations"] = self.c.factorization.max_iterations
-        return Step("factorize", settings, {"jacobian": self.sources[source]})
+        return Step("factorize", settings, {"jacobian": jacobians})
 
-    def _subspace(self, source: str, method: _Method, factors: Factors) -> Step:
-        settings = {"solver": method.subspace.solver, "directions": self.c.edit.directions}
-        parents: dict[str, list[Step]] = {"jacobian": self.sources[source]}
-        if method.subspace.rule and method.value is not None:
-            settings["relaxation"] = method.subspace.relaxation
-            parents["factorize"] = [factors[source, method.subspace.rule, method.value]]
-        return Step("subspace", settings, parents)
+    def _subspace(
+        self, source: str, m: _Method, jacobians: list[Step], factors: Step | None
+    ) -> Step:
+        method, layers = m.subspace, self.c.layers_of(m.subspace)
+        common = {"directions": self.c.edit.directions, "layers": layers}
+        own = method.model_dump(mode="json", exclude=set(Method.model_fields))
+        if isinstance(method, Channels):
+            inputs = self._image_inputs(self._sample(self._seeds(source, method)))
+            shape = {"resolution": self.c.jacobian.resolution, "regions": self.regions}
+            return Step("channels", own | common | shape, inputs)
+        if isinstance(method, FromFile):
+            own["sha256"] = {region: hash_of(Path(path)) for region, path in method.files.items()}
+            return Step("subspace", own | common)
+        parents = {"jacobian": jacobians}
+        if factors:
+            parents["factorize"] = [factors]
+        if isinstance(method, Global):
+            inputs = {"generator": self.generator}
+            inputs["sample"] = [self._sample(self._seeds(source, method))]
+            drawn = own | {"layers": layers, "label": self.c.sample.label}
+            parents["candidates"] = [Step("candidates", drawn, inputs)]
+            own = {"solver": "most_local"}
+        own = {key: value for key, value in own.items() if key not in ("rule", "lam")}
+        return Step("subspace", own | common, parents)
 
     def _measured(self) -> dict[str, Any]:
-        return {
-            "layers": self.c.model_dump(mode="json")["edit"]["layers"],
-            "resolution": self.c.edit.resolution,
-            "regions": self.regions,
-        }
+        return {"resolution": self.c.edit.resolution, "regions": self.regions}
 
     def _edit(self, subspace: Step, sample: Step, published: bool) -> Step:
-        keys = ("targets", "tolerance", "max_step")
-        settings = {key: getattr(self.c.edit, key) for key in keys} | self._measured()
+        settings = {key: getattr(self.c.edit, key) for key in ("tolerance", "max_step")}
+        settings |= self._measured() | {"targets": [list(t) for t in self.c.edit.named_targets]}
         settings["published_steps"] = list(self.c.edit.published_steps) if published else []
         settings["published_faces"] = self.c.edit.published_faces
         parents = {"subspace": [subspace], "perceptual": self.perceptual}
@@ -233,7 +283,10 @@ class _Unroller:
 
     def _metrics(self, subspace: Step, edit: Step, sample: Step) -> Step:
         parents = {"subspace": [subspace], "edit": [edit], "perceptual": self.perceptual}
-        settings = self._measured() | {"attributes": self.c.metric.attributes}
+        settings = self._measured() | {
+            "attributes": self.c.metric.attributes,
+            "vgg": self.c.metric.vgg,
+        }
         if self.c.metric.classifier is None:
             parents["landmarks"] = self.landmarks
         else:
@@ -273,7 +326,7 @@ class _Unroller:
         generalize: Step,
         linearity: Step | None,
     ) -> Step:
-        keys = ("resamples", "level", "seed", "attributes")
+        keys = ("resamples", "level", "seed", "attributes", "vgg", "baseline")
         settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
         settings["classes"] = list(self.other_classes)
         settings |= {"pairs": list(metrics), "factors": [source for source, *_ in factors]}
@@ -288,45 +341,52 @@ class _Unroller:
 
     def _figures(
         self,
-        averaged: Sequence[tuple[str, Step, Step]],
+        averaged: Sequence[tuple[_Method, Step, Step]],
+        jacobians: list[Step],
         factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
         tables: Step,
     ) -> dict[str, Step]:
-        labels = [label for label, *_ in averaged]
+        labels = [m.label for m, *_ in averaged]
         first = next(label for label in labels if label.startswith(self.c.figure.method))
         colours = {"colour_map": self.c.figure.colour_map}
+        target = self.c.edit.named_targets[0]
+        at = {"target": target.name, "measure": _COLUMNS[target.measure]}
         shared = self._measured() | {
             "faces": self.c.figure.faces,
             "resolution": self.c.figure.resolution,
         }
-        edited = self._image_inputs(self.test)
-        edited |= {"subspace": [s for _, s, _ in averaged], "edit": [e for *_, e in averaged]}
         figures = {
-            "comparison": _figure("comparison", {}, {"tables": [tables]}),
-            "curves": _figure(
-                "curves", {"labels": labels}, {"metrics": [metrics[AVERAGE, n] for n in labels]}
-            ),
+            "comparison": _figure("comparison", at, {"tables": [tables]}),
             "generalization": _figure(
-                "generalization", {}, {"generalize": [generalize], "tables": [tables]}
+                "generalization", at, {"generalize": [generalize], "tables": [tables]}
             ),
             "spectra": _figure(
                 "spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}
             ),
-            "sensitivity": _figure(
-                "sensitivity", colours, {"jacobian": list(self.jacobians.values())}
-            ),
+            "sensitivity": _figure("sensitivity", colours, {"jacobian": jacobians}),
         }
+        if self.c.edit.published_steps:
+            curves = {"metrics": [metrics[AVERAGE, label] for label in labels]}
+            figures["curves"] = _figure("curves", {"labels": labels}, curves)
         if "linearity" in tables.parents:
             exact = {"linearity": list(tables.parents["linearity"])}
             figures["linearity"] = _figure("linearity", {}, exact)
         for name in self.regions:
-            chosen = shared | {"region": name, "labels": labels}
+            known = [row for row in averaged if row[0].finds(name)]
+            edited = self._image_inputs(self.test)
+            edited |= {"subspace": [s for _, s, _ in known], "edit": [e for *_, e in known]}
+            chosen = shared | {"region": name, "labels": [m.label for m, *_ in known]}
+            chosen |= {"target": target.name}
             steps = {"steps": list(self.c.figure.strip_steps), "method": first}
             figures[f"strips_{name}"] = _figure("strips", chosen | steps, edited)
             figures[f"differences_{name}"] = _figure("differences", chosen | colours, edited)
         return figures
+
+
+# Column of the measured change that a target speaks of.
+_COLUMNS = {"mse": "mse_outside", "lpips": "lpips_alex_outside"}
 
 
 def _fetch(weights: Package | Download) -> Step:

@@ -1,9 +1,10 @@
 """Every setting with its type and range; a configuration that does not fit is refused by key."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -206,6 +207,8 @@ class Jacobian(Strict):
     resolution: Annotated[int, Field(ge=8, le=1024)]
     layers: Layers
     """Slots of W+; the ones that are edited."""
+    pixels: Literal["averaged", "published"]
+    """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
     chunk: Count | None
     """Tangents at a time; null adapts to the free memory."""
     memory_gb: Positive
@@ -234,18 +237,117 @@ class Factorization(Strict):
     max_iterations: Count
 
 
-class Subspace(Strict):
-    """A method: how directions are found, and what gives the background its rank."""
+class Method(Strict):
+    """How directions are found; see `lowrankgan.subspace` unless another module is named."""
 
-    solver: Literal["unprojected", "projected", "constrained"]
-    rule: Literal["pursuit", "energy", "rank"] | None
+    layers: Layers | None = None
+    """Slots that it moves; null takes those of `edit`."""
+    jacobian: dict[Name, Any] = {}
+    """Settings in which its Jacobian differs from `jacobian`; its layers are those it moves."""
+    images: Count | None = None
+    """Number of analysis images whose Gram matrices it averages, the first ones; null is all."""
+
+
+class Unprojected(Method):
+    """Leading eigenvectors of the region's Gram matrix."""
+
+    solver: Literal["unprojected"]
+
+
+class Ruled(Method):
+    """Confined to a null space of the rest, whose rank a rule gives."""
+
+    solver: Literal["projected", "constrained"]
+    rule: Literal["pursuit", "energy", "rank"]
     relaxation: Annotated[int, Field(ge=0)] = 0
 
-    @model_validator(mode="after")
-    def _ruled(self) -> Self:
-        if (self.rule is None) != (self.solver == "unprojected"):
-            raise ValueError("rule is needed for every solver but unprojected, which takes null")
-        return self
+
+class Rayleigh(Method):
+    """The region's change over that of the rest, with a price on length."""
+
+    solver: Literal["rayleigh"]
+    ridge: Positive
+
+
+class Published(Method):
+    """The authors' solver and projection, see `lowrankgan.published`."""
+
+    solver: Literal["published"]
+    lam: Annotated[float, Field(gt=0, le=1, alias="lambda")]
+
+
+class Global(Method):
+    """The most local of some directions that know no region, see `lowrankgan.global_directions`."""
+
+    candidates: Count
+
+
+class Factorized(Global):
+    """Of the style weights, or of the mapping network's Jacobian."""
+
+    solver: Literal["sefa", "local_basis"]
+
+
+class GANSpace(Global):
+    """Principal components of w."""
+
+    solver: Literal["ganspace"]
+    samples: Count
+    seed: Seed
+
+
+class Random(Global):
+    """Drawn from the sphere."""
+
+    solver: Literal["random"]
+    seed: Seed
+
+
+class Channels(Method):
+    """Single channels of style space, see `lowrankgan.style_channels`."""
+
+    solver: Literal["channels"]
+    probes: Count
+    seed: Seed
+
+
+class FromFile(Method):
+    """Directions that somebody found, see `lowrankgan.direction_files`."""
+
+    solver: Literal["file"]
+    files: Annotated[dict[Name, Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    """Region to a .npy or .safetensors file."""
+
+
+Subspace = Annotated[
+    Unprojected
+    | Ruled
+    | Rayleigh
+    | Published
+    | Factorized
+    | GANSpace
+    | Random
+    | Channels
+    | FromFile,
+    Field(discriminator="solver"),
+]
+Measure = Literal["mse", "lpips"]
+
+
+def _several(value: Any) -> Any:
+    """One number is a list of one."""
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Strengths = Annotated[tuple[Positive, ...], BeforeValidator(_several), Field(min_length=1)]
+
+
+class Target(NamedTuple):
+    """Change inside the region at which methods are compared."""
+
+    name: str
+    measure: Measure
+    value: float
 
 
 class Edit(Strict):
@@ -255,14 +357,25 @@ class Edit(Strict):
     resolution: Count
     """Side at which change is measured; images are area-averaged to it."""
     directions: Count
-    targets: dict[Literal["mse", "lpips"], Positive]
-    """Change inside the region at which methods are compared."""
+    targets: Annotated[dict[Measure, Strengths], Field(min_length=1)]
+    """Change inside the region at which methods are compared, by one measure or more, each at one
+    strength or more. The first one decides the sign of an edit, and is what figures show."""
     tolerance: Share
     max_step: Positive
     published_steps: tuple[float, ...]
     published_faces: Count
     transfer_methods: tuple[Name, ...]
     """Methods that are also tested with the directions of each single analysis image."""
+
+    @property
+    def named_targets(self) -> list[Target]:
+        """`mse`, or `mse 0.01` where there are several strengths of it."""
+        found = []
+        for measure, values in self.targets.items():
+            for value in values:
+                name = measure if len(values) == 1 else f"{measure} {value:g}"
+                found.append(Target(name, measure, value))
+        return found
 
 
 class Metric(Strict):
@@ -275,6 +388,10 @@ class Metric(Strict):
     and simple measures of the region say."""
     classifier: LocalFile | None
     """Weights of the classifier, as `make train` writes them."""
+    vgg: bool
+    """Measure LPIPS by VGG too, beside AlexNet; it costs more than the rendering."""
+    baseline: Name
+    """Method that all others are compared with."""
     resamples: Annotated[int, Field(ge=100)]
     level: Share
     seed: Seed
@@ -342,15 +459,48 @@ class Configuration(Strict):
                 raise ValueError(
                     f"{key}.layers: {max(chosen)}, {self.generator.name} has 0 to {layers - 1}"
                 )
-        for name in (self.figure.method, *self.edit.transfer_methods):
+        for name in (self.figure.method, self.metric.baseline, *self.edit.transfer_methods):
             if name not in self.subspace:
                 raise ValueError(f"method {name!r} is not among subspace={sorted(self.subspace)}")
         for name, method in self.subspace.items():
-            if method.rule and not self.values(method.rule):
-                raise ValueError(
-                    f"subspace.{name}.rule: factorization has no value for {method.rule}"
-                )
+            self._check_method(name, method)
         return self
+
+    def _check_method(self, name: str, method: Method) -> None:
+        key = f"subspace.{name}"
+        if isinstance(method, Ruled) and not self.values(method.rule):
+            raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
+        if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
+            unknown = sorted(set(method.files) - set(self.region))[0]
+            raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
+        if isinstance(method, Global) and method.candidates < self.edit.directions:
+            raise ValueError(f"{key}.candidates: {method.candidates}, at least edit.directions")
+        if (method.images or 0) > len(self.sample.analysis_seeds):
+            raise ValueError(
+                f"{key}.images: {method.images}, sample.analysis_seeds has "
+                f"{len(self.sample.analysis_seeds)}"
+            )
+        layers, limit = self.layers_of(method), self.generator.num_layers
+        if layers != "all" and limit is not None and max(layers) >= limit:
+            raise ValueError(
+                f"{key}.layers: {max(layers)}, {self.generator.name} has 0 to {limit - 1}"
+            )
+        self.jacobian_of(method)
+
+    def layers_of(self, method: Method) -> Layers:
+        """The slots that a method moves."""
+        return method.layers or self.edit.layers
+
+    def jacobian_of(self, method: Method) -> Jacobian:
+        """What a method's Gram matrices are made of.
+
+        Raises:
+            ValueError: its own settings do not fit.
+        """
+        own = dict(method.jacobian)
+        if method.layers:
+            own = {"layers": method.layers} | own
+        return Jacobian.model_validate(self.jacobian.model_dump() | own)
 
     def values(self, rule: str) -> tuple[float | str, ...]:
         """The list of the factorization that a rule sweeps."""

@@ -81,6 +81,14 @@ class Generator(nn.Module, ABC):
         slot that has a tangent.
         """
 
+    @abstractmethod
+    def style_weights(self) -> list[Tensor]:
+        """For each slot, the weight [C, w_dim] of the affine maps that read it, stacked.
+
+        Their outputs, or styles, are the channel scales of StyleGAN's layers, the gains and
+        biases of BigGAN's norms, or the first layer's features where that alone reads the latent.
+        """
+
     def forward_averaged(self, slots: Sequence[Tensor], resolution: int) -> Tensor:
         """`forward`, area-averaged to [N, 3, resolution, resolution].
 

@@ -141,6 +141,19 @@ class ClassConditionalGenerator(Generator):
             )
         return torch.cat([*parts, torch.full_like(truncation, psi)], dim=-1)
 
+    def style_weights(self) -> list[Tensor]:
+        # Each style is affine in the latent: the identity maps to its weight, zero to its offset.
+        basis = torch.eye(self.w_dim, dtype=self.dtype, device=self.device)
+        rows = torch.cat([basis, basis.new_zeros(1, self.w_dim)])
+        z, y, _ = self._split(F.pad(rows, (0, self.carried_dim)))
+        found = [self.linear(self._first(z, y))]
+        for index, block in enumerate(self.blocks):
+            condition = self._condition(index, z, y)
+            norms = [norm for norm in block.children() if isinstance(norm, ConditionalNorm)]
+            maps = [affine for norm in norms for affine in (norm.gain, norm.bias)]
+            found.append(torch.cat([affine(condition) for affine in maps], dim=1))
+        return [(styles[:-1] - styles[-1]).T for styles in found]
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         z, y, _ = self._split(slots[0])
         size = self.layer_resolutions[0]

@@ -41,6 +41,9 @@ class DCGAN(Generator):
     def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         return z
 
+    def style_weights(self) -> list[Tensor]:
+        return [self.weights[0].flatten(1).T]
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         x = F.conv_transpose2d(slots[0][:, :, None, None], self.weights[0], self.biases[0])
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):

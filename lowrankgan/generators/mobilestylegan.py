@@ -80,6 +80,13 @@ class MobileStyleGAN(Generator):
             w = F.leaky_relu(layer(w), _LEAK) * 2**0.5
         return w
 
+    def style_weights(self) -> list[Tensor]:
+        affines = [self.conv1.affine]
+        for block in cast("Sequence[_Block]", self.blocks):
+            up = cast(nn.Linear, block.up["affine"])
+            affines += [up, block.conv1.affine, block.conv2.affine]
+        return [affine.weight for affine in (*affines, self.to_rgb.affine)]
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         return inverse_haar(self.to_rgb(self._features(slots), slots[-1]))
 

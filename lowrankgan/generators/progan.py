@@ -9,6 +9,7 @@ image is made of need be there.
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -95,6 +96,10 @@ class ProGAN(Generator):
         if label is None:
             return z
         return torch.cat([z, F.one_hot(label, self.num_classes).to(z)], dim=1)
+
+    def style_weights(self) -> list[Tensor]:
+        weight = cast(_Layer, self.layers[0]).weight[:, : self.z_dim]
+        return [weight.transpose(1, 3).reshape(-1, self.z_dim)]
 
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         z, label = slots[0].split([self.z_dim, self.num_classes], dim=1)

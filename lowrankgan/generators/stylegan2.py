@@ -90,6 +90,15 @@ class StyleGAN2(Generator):
         w: Tensor = self.mapping_network(z, label)
         return w
 
+    def style_weights(self) -> list[Tensor]:
+        found: list[list[Tensor]] = [[] for _ in range(self.num_layers)]
+        first = 0
+        for block in self._blocks():
+            for slot, layer in enumerate(block.layers, start=first):
+                found[slot].append(cast(Modulated, layer).affine.weight)
+            first += block.num_convolutions
+        return [torch.cat(weights) for weights in found]
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         return self.from_styles(self.styles(slots))
 

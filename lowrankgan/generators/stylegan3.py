@@ -75,6 +75,9 @@ class StyleGAN3(Generator):
         w: Tensor = self.mapping_network(z, label)
         return w
 
+    def style_weights(self) -> list[Tensor]:
+        return [cast(nn.Linear, layer.affine).weight for layer in (self.input, *self.layers)]
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         x = self.input(slots[0])
         for layer, w in zip(self.layers, slots[1:], strict=True):

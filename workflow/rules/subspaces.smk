@@ -48,6 +48,52 @@ rule factorize:
         RUN
 
 
+rule candidates:
+    input:
+        parents("candidates"),
+        code=code_of(BASE, "candidates"),
+    output:
+        directions="results/candidates/{key}/candidates.safetensors",
+        record="results/candidates/{key}/record.json",
+    log:
+        "results/candidates/{key}/log.txt",
+    benchmark:
+        "results/candidates/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=2000,
+    params:
+        job=job("candidates"),
+    shell:
+        RUN
+
+
+rule channels:
+    input:
+        parents("channels"),
+        code=code_of(BASE, "channels"),
+    output:
+        directions="results/channels/{key}/directions.safetensors",
+        record="results/channels/{key}/record.json",
+    log:
+        "results/channels/{key}/log.txt",
+    benchmark:
+        "results/channels/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=7000,
+    params:
+        job=job("channels"),
+    shell:
+        RUN
+
+
 rule subspace:
     input:
         parents("subspace"),

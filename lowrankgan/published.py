@@ -1,0 +1,76 @@
+"""LowRankGAN exactly as its authors published it, traps and all, to compare with.
+
+Source: the paper's section 3 and the authors' code. What it does differently from the rest of this
+package is kept on purpose: the solver's fixed penalty and its stop by the primal residual alone,
+ranks by tolerance, and a null space that is clamped to one vector where it is empty.
+"""
+
+import numpy as np
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.factorization import Array, LowRank, Pursuit, decompose
+from lowrankgan.subspace import orient
+
+_TOLERANCE = 1e-7  # of ||M - L - S|| over ||M||, Frobenius
+_MAX_ITERATIONS = 10_000
+
+
+def published_pursuit(gram: Array, lam: float) -> LowRank:
+    """Split M into L + S by the authors' solver, at the point where it stops.
+
+    An augmented Lagrangian method with the penalty mu = d^2 / (4 ||M||_1), the induced norm, which
+    does not grow. On a slowly decaying spectrum it stops after two iterations, far from optimal,
+    with an L of full rank.
+
+    Args:
+        gram: M [d, d] float64.
+        lam: weight of S; 1/60 in the paper, whatever d is.
+
+    Returns:
+        L with the rank that `numpy.linalg.matrix_rank` gives it; eigenvectors are its left
+        singular vectors.
+
+    Raises:
+        LowRankGANError: M is no Gram matrix, or 10,000 iterations do not reach its tolerance.
+    """
+    spectrum, _ = decompose(gram)
+    mu = gram.size / (4 * np.linalg.norm(gram, 1))
+    sparse, multiplier = np.zeros_like(gram), np.zeros_like(gram)
+    for iteration in range(1, _MAX_ITERATIONS + 1):
+        left, values, right = np.linalg.svd(gram - sparse + multiplier / mu)
+        values = np.maximum(values - 1 / mu, 0)
+        low = (left * values) @ right
+        rest = gram - low + multiplier / mu
+        before, sparse = sparse, np.sign(rest) * np.maximum(np.abs(rest) - lam / mu, 0)
+        residual = gram - low - sparse
+        multiplier = multiplier + mu * residual
+        primal = float(np.linalg.norm(residual) / np.linalg.norm(gram))
+        if primal <= _TOLERANCE:
+            dual = float(mu * np.linalg.norm(sparse - before) / np.linalg.norm(multiplier))
+            found = Pursuit(iteration, primal, dual, float(np.mean(sparse != 0)))
+            left, values, _ = np.linalg.svd(low)
+            rank = int(np.linalg.matrix_rank(low))
+            return LowRank(spectrum, values, left, rank, found)
+    raise LowRankGANError(
+        f"the published solver with lambda {lam:g} did not stop within {_MAX_ITERATIONS} iterations"
+    )
+
+
+def published_directions(inside: LowRank, outside: LowRank, count: int) -> Array:
+    """Directions of the region, projected into the null space of the rest as the authors do.
+
+    The null space starts at column min(max(1, r_B), d - 1) of the eigenvectors: of a background
+    of full rank one vector is left, to which every direction collapses.
+
+    Args:
+        inside: the region's low-rank part.
+        outside: the background's.
+        count: number of directions.
+
+    Returns:
+        [count, d] unit rows.
+    """
+    d = len(outside.spectrum)
+    null = outside.eigenvectors[:, min(max(1, outside.rank), d - 1) :]
+    projected = inside.eigenvectors[:, :count].T @ null @ null.T
+    return orient(projected / np.linalg.norm(projected, axis=1, keepdims=True))

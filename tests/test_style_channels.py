@@ -1,0 +1,40 @@
+"""Single channels of style space as offsets in W+."""
+
+import numpy as np
+import torch
+
+from lowrankgan.style_channels import local_channels
+from tests.test_mobilestylegan import small_mobilestylegan
+
+
+def test_the_most_local_channels_are_found_and_moved_alone() -> None:
+    generator = small_mobilestylegan()
+    ws = torch.randn(1, generator.num_layers, generator.w_dim, dtype=generator.dtype)
+    mask = np.zeros((1, 16, 16), dtype=bool)
+    mask[:, 4:9, 3:12] = True
+    layers = [2, 3, 5]
+    found = local_channels(generator, ws, layers, {"box": mask}, 400, 0, 3)["box"]
+    assert found.shape == (3, generator.num_layers, generator.w_dim)
+
+    # Exactly: the derivative along every candidate, by central differences.
+    ratios = {}
+    for slot in layers:
+        weight = generator.style_weights()[slot].double()
+        for channel, row in enumerate(torch.linalg.pinv(weight).T):
+            offset = torch.zeros(generator.num_layers, generator.w_dim, dtype=torch.float64)
+            offset[slot] = 1e-5 * row / row.norm()
+            change = generator.render(ws + offset, 16) - generator.render(ws - offset, 16)
+            inside = torch.from_numpy(mask[0])
+            energy = [change[0][:, side].square().mean() for side in (inside, ~inside)]
+            ratios[slot, channel] = float(energy[0] / energy[1]), offset / 1e-5
+    best = sorted(ratios.values(), key=lambda pair: -pair[0])
+    estimated = [max((float((torch.from_numpy(f) * o).sum()), r) for r, o in best) for f in found]
+    assert all(cosine > 1 - 1e-9 for cosine, _ in estimated)  # each is one of the candidates
+    assert estimated[0][1] > 0.8 * best[0][0]
+
+    # A channel moves by itself as far as the layer has no more channels than w components.
+    for direction in found:
+        (slot,) = np.flatnonzero(np.abs(direction).sum(1))
+        weight = generator.style_weights()[slot].double().numpy()
+        if np.linalg.matrix_rank(weight) == len(weight):
+            assert np.sum(np.abs(weight @ direction[slot]) > 1e-9) == 1

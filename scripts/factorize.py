@@ -16,6 +16,7 @@ from lowrankgan.factorization import (
     principal_component_pursuit,
     scaled_lambda,
 )
+from lowrankgan.published import published_pursuit
 
 
 def main(job: Job) -> None:
@@ -42,6 +43,8 @@ def _factorize(job: Job, gram: Gram, value: float) -> LowRank:
     s = job.settings
     if s["rule"] == "pursuit":
         return principal_component_pursuit(gram, value, s["tolerance"], s["max_iterations"])
+    if s["rule"] == "published":
+        return published_pursuit(gram, value)
     return by_energy(gram, value) if s["rule"] == "energy" else by_rank(gram, int(value))
 
 

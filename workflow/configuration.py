@@ -68,7 +68,7 @@ def _path(parts: Sequence[str | int], values: Any) -> Iterator[str]:
     """Keys as the user wrote them: pydantic adds the kind of what may be of several kinds."""
     for position, part in enumerate(parts, start=1):
         if isinstance(values, list) or (isinstance(values, dict) and part in values):
-            values = values[part]
+            values = values[part]  # type: ignore[index]
         elif position < len(parts):
             continue
         yield str(part)

@@ -99,6 +99,39 @@ def compare(
     return pd.DataFrame(rows, columns=[*keys, "measure", "ratio", "low", "high", "faces"])
 
 
+def transfer(
+    metrics: pd.DataFrame, measures: Sequence[str], seed: int, resamples: int, level: float
+) -> pd.DataFrame:
+    """Divide what directions of the other images do to a face by what those of its own image do.
+
+    First directions only; faces are the analysis images themselves.
+
+    Args:
+        metrics: see the module, with sources named "seed <face>".
+        measures: columns to compare, at least 0, such as "mse_outside".
+        seed: of the resampling.
+        resamples: number of bootstrap resamples of the faces.
+        level: of the intervals, in (0, 1).
+
+    Returns:
+        One row per method, region, target and measure, in the order of the metrics: own and
+        others (means over the faces), ratio, low, high, faces.
+    """
+    first = metrics[metrics["direction"] == 1].copy()
+    first[list(measures)] = first[list(measures)].where(first["reached"])
+    first["own"] = first["source"] == "seed " + first["face"].astype(str)
+    rows = []
+    for key, group in first.groupby(["method", "region", "target"], sort=False):
+        for measure in measures:
+            means = group.pivot_table(measure, "face", "own", "mean").reindex(columns=[False, True])
+            pairs = means.dropna().to_numpy(dtype=float)
+            others, own = pairs.mean(0) if len(pairs) else (np.nan, np.nan)
+            ratio = _ratio(pairs, seed, resamples, level)
+            rows.append((*key, measure, own, others, *ratio, len(pairs)))
+    names = ["method", "region", "target", "measure", "own", "others", "ratio", "low", "high"]
+    return pd.DataFrame(rows, columns=[*names, "faces"])
+
+
 def _ratio(
     pairs: NDArray[np.float64], seed: int, resamples: int, level: float
 ) -> tuple[float, float, float]:

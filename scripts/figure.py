@@ -14,12 +14,13 @@ from job import Job, run
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
 from lowrankgan.figures.differences import difference_maps
-from lowrankgan.figures.generalization import generalization_matrix
+from lowrankgan.figures.generalization import generalization_matrix, transfer_matrix
 from lowrankgan.figures.linearity import prediction_curves
 from lowrankgan.figures.sensitivity import sensitivity_maps
 from lowrankgan.figures.spectra import spectra
 from lowrankgan.figures.strips import edit_strips
 from lowrankgan.figures.style import save
+from lowrankgan.figures.sweep import outside_by_rank
 from lowrankgan.images import to_bytes
 
 
@@ -52,6 +53,24 @@ def _generalization(job: Job) -> Figure:
     means = means[(means["target"] == target) & (means["direction"] == 1)]
     shown = means[(means["measure"] == measure) & means["method"].isin(table["method"])]
     return generalization_matrix(table, measure, shown)
+
+
+def _transfer(job: Job) -> Figure:
+    target, measure = job.settings["target"], job.settings["measure"]
+    table = pd.read_csv(job.input("generalize") / "crossed.csv")
+    table = table[(table["target"] == target) & (table["direction"] == 1)]
+    table = table[table["method"] == table["method"].iloc[0]]
+    found = pd.read_csv(job.input("tables") / "transfer.csv")
+    found = found[found["method"].isin(table["method"])]
+    chosen = (found["target"] == target) & (found["measure"] == measure)
+    return transfer_matrix(table, measure, found[chosen].set_index("region"))
+
+
+def _sweep(job: Job) -> Figure:
+    table = pd.read_csv(job.input("tables") / "sweep.csv")
+    target, measure = job.settings["target"], job.settings["measure"]
+    chosen = (table["target"] == target) & (table["measure"] == measure)
+    return outside_by_rank(table[chosen], measure)
 
 
 def _spectra(job: Job) -> Figure:
@@ -145,6 +164,8 @@ _KINDS: dict[str, Callable[[Job], Figure]] = {
     "sensitivity": _sensitivity,
     "spectra": _spectra,
     "strips": _strips,
+    "sweep": _sweep,
+    "transfer": _transfer,
 }
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
-from lowrankgan.tables import compare, summarize, write_table
+from lowrankgan.tables import compare, summarize, transfer, write_table
 
 _COMPOSITE = ["lpips_alex_composite"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
@@ -26,7 +26,7 @@ def main(job: Job) -> None:
     averaged = matched[matched["source"] == "average"]
     attributes = summarize(matched, _SCORES[s["attributes"]], **resampling)
     attributes["per_outside_change"] = _per_outside_change(attributes, matched)
-    generalize = job.input("generalize")
+    generalize, ranks = job.input("generalize"), _ranks(job)
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
         "comparison": (
@@ -45,7 +45,7 @@ def main(job: Job) -> None:
             "change per unit of root mean squared change outside.",
         ),
         "ranks": (
-            _ranks(job),
+            ranks.drop(columns="setting"),
             "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
         ),
         "generalization": (
@@ -57,6 +57,22 @@ def main(job: Job) -> None:
             "Principal angles between the subspaces that different analysis images give.",
         ),
     }
+    if s["transfer"]:
+        tables["transfer"] = (
+            transfer(pd.read_csv(generalize / "crossed.csv"), outside, **resampling),
+            "Directions found on each analysis image, applied to itself (own) and to the other "
+            "analysis images: change outside, and its ratio (1 is no loss).",
+        )
+    if s["regions"] > 1:
+        tables["regions"] = (
+            pd.read_csv(generalize / "regions.csv"),
+            "Principal angles between the subspaces that different regions give.",
+        )
+    if s["sweep"]:
+        tables["sweep"] = (
+            _sweep(job, tables["summary"][0], ranks),
+            "Change outside against the number of directions that the background keeps.",
+        )
     if s["classes"]:
         found = matched[matched["source"].isin(["average", *s["classes"]])]
         tables["classes"] = (
@@ -75,6 +91,21 @@ def main(job: Job) -> None:
         write_table(table, job.output / name, caption, digits=4)
 
 
+def _sweep(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
+    """Summaries of the methods whose rule has several values, with the rank that each gives."""
+    columns = ["method", "name", "rule", "value", "relaxation"]
+    swept = pd.DataFrame(job.settings["sweep"], columns=columns)
+    swept["value"] = swept["value"].astype(str)
+    kept = ranks[(ranks["side"] == "outside") & (ranks["source"] == "average")]
+    kept = kept[["region", "rule", "setting", "rank"]].rename(columns={"setting": "value"})
+    swept = swept.merge(kept, on=["rule", "value"])
+    swept["kept"] = swept["rank"] - swept["relaxation"]
+    averaged = summary[(summary["source"] == "average") & (summary["direction"] == 1)]
+    averaged = averaged[averaged["measure"].str.endswith("_outside")]
+    chosen = averaged.drop(columns=["source", "direction"])
+    return swept.drop(columns="rank").merge(chosen, on=["method", "region"])
+
+
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
     """Only what is measured by the measure that was matched: MSE at equal MSE, LPIPS at LPIPS."""
     pairs = zip(compared["measure"].astype(str), compared["target"].astype(str), strict=True)
@@ -91,9 +122,11 @@ def _per_outside_change(attributes: pd.DataFrame, matched: pd.DataFrame) -> pd.S
 
 
 def _ranks(job: Job) -> pd.DataFrame:
+    """Ranks of every factorization, with the value of the rule as the configuration has it."""
     labelled = zip(job.settings["factors"], job.inputs["factorize"], strict=True)
     return pd.concat(
-        pd.read_csv(folder / "ranks.csv").assign(source=source) for source, folder in labelled
+        pd.read_csv(folder / "ranks.csv").assign(source=source, setting=str(value))
+        for (source, _, value), folder in labelled
     )
 
 

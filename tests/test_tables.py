@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.tables import compare, summarize, write_table
+from lowrankgan.tables import compare, summarize, transfer, write_table
 
 SETTINGS = {"seed": 0, "resamples": 200, "level": 0.95}
 
@@ -166,3 +166,26 @@ def test_csv_of_a_summary_reads_back(tmp_path: Path) -> None:
     with (tmp_path / "t.csv").open() as file:
         record = next(csv.DictReader(file))
     assert float(record["mean"]) == summary.loc[0, "mean"]
+
+
+def test_transfer_is_the_others_over_ones_own() -> None:
+    metrics = pd.concat(
+        rows(
+            "ours", [float(1 + (source != face)) * (face + 1) for face in range(3)], [True] * 3
+        ).assign(source=f"seed {source}")
+        for source in range(3)
+    )
+    row = transfer(metrics, ["mse_outside"], **SETTINGS).iloc[0]
+    assert row["own"] == pytest.approx(2.0)
+    assert row["others"] == pytest.approx(4.0)
+    assert row[["ratio", "low", "high"]].to_list() == pytest.approx([2.0] * 3)
+    assert row["faces"] == 3
+
+
+def test_a_face_that_its_own_direction_does_not_reach_enters_no_ratio() -> None:
+    metrics = pd.concat(
+        rows("ours", [1.0, 1.0], [source != 0, True]).assign(source=f"seed {source}")
+        for source in range(2)
+    )
+    row = transfer(metrics, ["mse_outside"], **SETTINGS).iloc[0]
+    assert row["faces"] == 1

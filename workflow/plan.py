@@ -1,9 +1,8 @@
-"""Unrolls a configuration into steps; each is cached under the hash of exactly what it reads."""
+"""Unrolls a configuration into steps."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,55 +23,12 @@ from workflow.schema import (
     Published,
     Ruled,
 )
+from workflow.steps import Step, canonical
 
 # Steps of the factorisation by source, rule and value.
-Factors = Mapping[tuple[str, str, float | str], "Step"]
+Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One job.
-
-    Attributes:
-        stage: name of its rule and of its script.
-        settings: plain values that it reads; no others may influence it.
-        parents: role to the steps whose output it reads.
-    """
-
-    stage: str
-    settings: Mapping[str, Any]
-    parents: Mapping[str, Sequence["Step"]] = field(default_factory=dict)
-
-    @cached_property
-    def key(self) -> str:
-        """12 hexadecimal digits that identify what the step computes."""
-        parents = {role: [step.key for step in steps] for role, steps in self.parents.items()}
-        identity = {"stage": self.stage, "settings": self.settings, "parents": parents}
-        return hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]
-
-    @property
-    def folder(self) -> str:
-        return f"results/{self.stage}/{self.key}"
-
-    @property
-    def record(self) -> str:
-        """The file that says what made the folder; it is written last."""
-        return f"{self.folder}/record.json"
-
-    @property
-    def job(self) -> str:
-        """What the script is told, as one line of JSON."""
-        inputs = {role: [step.folder for step in steps] for role, steps in self.parents.items()}
-        return canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
-
-    def lineage(self) -> Iterator["Step"]:
-        """Everything that it builds on, then the step itself; one may come more than once."""
-        for steps in self.parents.values():
-            for parent in steps:
-                yield from parent.lineage()
-        yield self
 
 
 @dataclass(frozen=True)
@@ -90,10 +46,10 @@ class Plan:
     @property
     def table_names(self) -> tuple[str, ...]:
         """What the step of the tables writes."""
-        names: tuple[str, ...] = _TABLES
-        if self.tables.settings["classes"]:
-            names += ("classes",)
-        return (*names, "exactness") if "linearity" in self.tables.parents else names
+        settings, optional = self.tables.settings, {"exactness": "linearity" in self.tables.parents}
+        optional |= {name: bool(settings[name]) for name in ("classes", "transfer", "sweep")}
+        optional["regions"] = settings["regions"] > 1
+        return _TABLES + tuple(name for name, written in optional.items() if written)
 
     @property
     def final(self) -> list[Step]:
@@ -104,11 +60,6 @@ class Plan:
     def steps(self) -> dict[tuple[str, str], Step]:
         """Steps by stage and key, each after the steps that it builds on."""
         return {(step.stage, step.key): step for end in self.final for step in end.lineage()}
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys: equal settings give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def unroll(configuration: Configuration) -> Plan:
@@ -179,6 +130,7 @@ class _Unroller:
                     subspaces[source, m.label] = self._subspace(source, m, jacobians, found)
                 else:
                     subspaces[source, m.label] = self._subspace(source, m, jacobians, None)
+        analysis = self._sample(self.c.sample.analysis_seeds)
         edits = {
             pair: self._edit(subspace, self.test, published=pair[0] == AVERAGE)
             for pair, subspace in subspaces.items()
@@ -186,14 +138,19 @@ class _Unroller:
         metrics = {
             pair: self._metrics(subspaces[pair], edit, self.test) for pair, edit in edits.items()
         }
-        generalize = self._generalize(subspaces, metrics)
+        crossed = {
+            pair: self._metrics(subspace, self._edit(subspace, analysis, published=False), analysis)
+            for pair, subspace in subspaces.items()
+            if pair[0] != AVERAGE
+        }
+        generalize = self._generalize(subspaces, metrics, crossed)
         for name, sample in self.other_classes.items():
             for m in methods:
                 subspace = subspaces[AVERAGE, m.label]
                 edit = self._edit(subspace, sample, published=False)
                 metrics[name, m.label] = self._metrics(subspace, edit, sample)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
-        tables = self._tables(factors, metrics, generalize, exact)
+        tables = self._tables(methods, factors, metrics, generalize, exact)
         averaged = [(m, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
         figures = self._figures(averaged, base, factors, metrics, generalize, tables)
         return Plan(tables, figures)
@@ -309,18 +266,23 @@ class _Unroller:
         return Step("linearity", settings, self._image_inputs(sample) | parents)
 
     def _generalize(
-        self, subspaces: Mapping[tuple[str, str], Step], metrics: Mapping[tuple[str, str], Step]
+        self,
+        subspaces: Mapping[tuple[str, str], Step],
+        metrics: Mapping[tuple[str, str], Step],
+        crossed: Mapping[tuple[str, str], Step],
     ) -> Step:
         labels = {label for source, label in metrics if source != AVERAGE}
         pairs = [pair for pair in metrics if pair[1] in labels or len(self.sources) == 1]
         parents = {
             "subspace": [subspaces[pair] for pair in pairs],
             "metrics": [metrics[pair] for pair in pairs],
+            "crossed": list(crossed.values()),
         }
-        return Step("generalize", {"pairs": pairs}, parents)
+        return Step("generalize", {"pairs": pairs, "crossed": list(crossed)}, parents)
 
     def _tables(
         self,
+        methods: Sequence[_Method],
         factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
@@ -329,7 +291,10 @@ class _Unroller:
         keys = ("resamples", "level", "seed", "attributes", "vgg", "baseline")
         settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
         settings["classes"] = list(self.other_classes)
-        settings |= {"pairs": list(metrics), "factors": [source for source, *_ in factors]}
+        settings["transfer"] = len(self.sources) > 1
+        settings["regions"] = len(self.regions)
+        settings["sweep"] = self._swept(methods)
+        settings |= {"pairs": list(metrics), "factors": list(factors)}
         parents = {
             "metrics": list(metrics.values()),
             "factorize": list(factors.values()),
@@ -338,6 +303,15 @@ class _Unroller:
         if linearity:
             parents["linearity"] = [linearity]
         return Step("tables", settings, parents)
+
+    def _swept(self, methods: Sequence[_Method]) -> list[list[Any]]:
+        """Methods whose rule has several values: label, name, rule, value, relaxation."""
+        names = {id(subspace): name for name, subspace in self.c.subspace.items()}
+        return [
+            [m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation]
+            for m in methods
+            if isinstance(m.subspace, Ruled) and len(self.c.values(m.subspace.rule)) > 1
+        ]
 
     def _figures(
         self,
@@ -370,6 +344,12 @@ class _Unroller:
         if self.c.edit.published_steps:
             curves = {"metrics": [metrics[AVERAGE, label] for label in labels]}
             figures["curves"] = _figure("curves", {"labels": labels}, curves)
+        if tables.settings["transfer"]:
+            figures["transfer"] = _figure(
+                "transfer", at, {"generalize": [generalize], "tables": [tables]}
+            )
+        if tables.settings["sweep"]:
+            figures["sweep"] = _figure("sweep", at, {"tables": [tables]})
         if "linearity" in tables.parents:
             exact = {"linearity": list(tables.parents["linearity"])}
             figures["linearity"] = _figure("linearity", {}, exact)

@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
-from workflow.plan import Plan, canonical
+from workflow.plan import Plan
 from workflow.schema import Configuration
+from workflow.steps import canonical
 
 
 def publish_job(configuration: Configuration, plan: Plan) -> str:

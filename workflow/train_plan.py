@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from workflow.plan import Step, canonical
+from workflow.steps import Step, canonical
 from workflow.train_schema import PictureFolder, Training
 
 

@@ -51,6 +51,40 @@ def generalization_matrix(table: pd.DataFrame, measure: str, means: pd.DataFrame
     return figure
 
 
+@styled
+def transfer_matrix(table: pd.DataFrame, measure: str, ratios: pd.DataFrame) -> Figure:
+    """Draw one heat map a region: analysis images by themselves, the diagonal framed.
+
+    Args:
+        table: as for `generalization_matrix`, of the faces that are the sources, "seed <face>".
+        measure: column of the table; above 0.
+        ratios: indexed by region, columns ratio, low and high of `tables.transfer`.
+    """
+    table = table.assign(value=table[measure].where(table["reached"]))
+    regions, norm = table["region"].unique(), _scale(table["value"])
+    count = table["face"].nunique()
+    side = max(1.6, 0.36 * count)
+    figure = Figure(figsize=(len(regions) * (side + 0.8) + 0.6, side + 1.6), layout="constrained")
+    grid = figure.subplots(1, len(regions), squeeze=False)
+    for axes, region in zip(grid[0], regions, strict=True):
+        faces = table[table["region"] == region]
+        matrix = faces.pivot(index="source", columns="face", values="value")
+        _draw_matrix(axes, matrix.loc[[f"seed {face}" for face in matrix.columns]], norm)
+        for i in range(len(matrix)):
+            axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, ec=INK, lw=1.4))
+        axes.set_xlabel("face")
+        ratio, low, high = ratios.loc[region, ["ratio", "low", "high"]]
+        title = f"others / own {ratio:.2f} ({low:.2f} to {high:.2f})"
+        axes.set_title(f"{region.replace('_', ' ')}\n{title}", size=8.5)
+    bar = figure.colorbar(
+        ScalarMappable(norm, SEQUENTIAL), ax=grid[0], location="bottom", aspect=45
+    )
+    bar.set_label(measure_label(measure))
+    bar.outline.set_visible(False)
+    log_ticks(bar.ax.xaxis)
+    return figure
+
+
 def _scale(values: "pd.Series[float]") -> LogNorm:
     reached = values.dropna()
     # Where no face reached the target there is nothing to shade, but the bar needs its ends.

@@ -1,0 +1,57 @@
+"""Jobs, each cached under the hash of exactly what it reads."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job.
+
+    Attributes:
+        stage: name of its rule and of its script.
+        settings: plain values that it reads; no others may influence it.
+        parents: role to the steps whose output it reads.
+    """
+
+    stage: str
+    settings: Mapping[str, Any]
+    parents: Mapping[str, Sequence["Step"]] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> str:
+        """12 hexadecimal digits that identify what the step computes."""
+        parents = {role: [step.key for step in steps] for role, steps in self.parents.items()}
+        identity = {"stage": self.stage, "settings": self.settings, "parents": parents}
+        return hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]
+
+    @property
+    def folder(self) -> str:
+        return f"results/{self.stage}/{self.key}"
+
+    @property
+    def record(self) -> str:
+        """The file that says what made the folder; it is written last."""
+        return f"{self.folder}/record.json"
+
+    @property
+    def job(self) -> str:
+        """What the script is told, as one line of JSON."""
+        inputs = {role: [step.folder for step in steps] for role, steps in self.parents.items()}
+        return canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
+
+    def lineage(self) -> Iterator["Step"]:
+        """Everything that it builds on, then the step itself; one may come more than once."""
+        for steps in self.parents.values():
+            for parent in steps:
+                yield from parent.lineage()
+        yield self
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys: equal settings give equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

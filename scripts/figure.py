@@ -110,7 +110,24 @@ def _strips(job: Job) -> Figure:
     images = np.stack([editor.edited(method, matched * step) for step in steps], axis=1)
     labels = [f"{step:+.2g} α" if step else "original" for step in steps]
     title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
-    return edit_strips(images, labels, editor.masks, title)
+    return edit_strips(images, labels, editor.masks, title, original=len(steps) // 2)
+
+
+def _gallery(job: Job) -> Figure:
+    editor, region = _Editor(job), job.settings["region"]
+    method = job.settings["labels"].index(job.settings["method"])
+    table = pd.read_csv(job.input("distinct") / "attributes.csv").set_index("direction")
+    table = table[table["region"] == region]
+    scores = table.drop(columns=["region", "distinct", "tint"])
+    relative = scores / scores.abs().max()
+    images, labels = [editor.originals], ["original"]
+    for number in table.index[table["distinct"]]:
+        images.append(editor.edited(method, editor.matched_steps(method, number), number))
+        name = str(relative.loc[number].abs().idxmax())
+        change = scores.loc[number, name]
+        labels.append(f"{number}: {name.replace('_', ' ')}\n{change:+.2g}")
+    title = f"{region.replace('_', ' ')}: distinct directions, with what each changes most"
+    return edit_strips(np.stack(images, axis=1), labels, editor.masks, title, original=0)
 
 
 def _differences(job: Job) -> Figure:
@@ -125,7 +142,7 @@ def _differences(job: Job) -> Figure:
 
 
 class _Editor:
-    """The first test faces, edited by the first direction of each method."""
+    """The first test faces, edited along directions of each method."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -135,23 +152,23 @@ class _Editor:
         masks = [faces.masks[self._region] for faces in self._batches]
         self.masks = torch.cat(masks).cpu().numpy()
 
-    def matched_steps(self, method: int) -> "pd.Series[float]":
+    def matched_steps(self, method: int, number: int = 1) -> "pd.Series[float]":
         """By face, the signed step at which the method reaches the target."""
         edits = pd.read_csv(self._job.inputs["edit"][method] / "edits.csv")
         chosen = (
             (edits["region"] == self._region)
             & (edits["target"] == self._job.settings["target"])
-            & (edits["direction"] == 1)
+            & (edits["direction"] == number)
         )
         return edits[chosen].set_index("face")["step"]
 
-    def edited(self, method: int, steps: "pd.Series[float]") -> NDArray[np.uint8]:
+    def edited(self, method: int, steps: "pd.Series[float]", number: int = 1) -> NDArray[np.uint8]:
         """The method's edits [faces, R, R, 3] with a step for each face."""
         images = []
         for faces in self._batches:
-            offset = faces.directions(self._job.inputs["subspace"][method])[self._region][0]
+            offset = faces.directions(self._job.inputs["subspace"][method])[self._region]
             chosen = [steps[seed] for seed in faces.seeds]
-            images.append(faces.edited(range(len(chosen)), offset, chosen))
+            images.append(faces.edited(range(len(chosen)), offset[number - 1], chosen))
         return to_bytes(torch.cat(images))
 
 
@@ -159,6 +176,7 @@ _KINDS: dict[str, Callable[[Job], Figure]] = {
     "comparison": _comparison,
     "curves": _curves,
     "differences": _differences,
+    "gallery": _gallery,
     "generalization": _generalization,
     "linearity": _linearity,
     "sensitivity": _sensitivity,

@@ -80,6 +80,13 @@ def main(job: Job) -> None:
             "Directions found on one class, applied to it (average) and to others: change outside "
             f"the region over that of {s['baseline']!r}, at equal change inside.",
         )
+    if "distinct" in job.inputs:
+        tables["distinct"] = (
+            pd.read_csv(job.input("distinct") / "attributes.csv"),
+            "What each direction of a region changes, and whether its edits differ from those of "
+            "all distinct directions before it; tint is the share of the change that is one shift "
+            "of colour.",
+        )
     if "linearity" in job.inputs:
         tables["exactness"] = (
             pd.read_csv(job.input("linearity") / "ranks.csv"),
@@ -110,7 +117,7 @@ def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
     """Only what is measured by the measure that was matched: MSE at equal MSE, LPIPS at LPIPS."""
     pairs = zip(compared["measure"].astype(str), compared["target"].astype(str), strict=True)
     same = [measure.startswith(target.split()[0]) for measure, target in pairs]
-    return compared[same].drop(columns="source")
+    return compared[np.array(same, dtype=bool)].drop(columns="source")
 
 
 def _per_outside_change(attributes: pd.DataFrame, matched: pd.DataFrame) -> pd.Series:

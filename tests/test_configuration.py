@@ -1,8 +1,10 @@
+import shlex
+
 import pytest
 
 from lowrankgan.errors import LowRankGANError
 from workflow.configuration import CONF, load_configuration
-from workflow.overrides import overrides_of
+from workflow.overrides import encoded, overrides_of
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -84,6 +86,9 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
 def test_overrides_come_through_snakemake() -> None:
     config = {"experiment": "ffhq", "set": "region=[eyes] sample.psi=0.5"}
     assert overrides_of(config) == ["experiment=ffhq", "region=[eyes]", "sample.psi=0.5"]
+    hostile = """sample.psi=0.5 '+a={b: "$(touch x)"}' 50% # `id` ; ü"""
+    assert not set(encoded(hostile)) & set("'\"$`#;:{}()&|<>*?!\\\n")
+    assert overrides_of({"set": encoded(hostile)}) == shlex.split(hostile)
     assert overrides_of({}) == []
     assert overrides_of({"set": None}) == []  # what Snakemake makes of `set=`
     with pytest.raises(LowRankGANError, match="--config lambda: expected"):

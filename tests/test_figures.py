@@ -40,7 +40,7 @@ def texts(figure: Figure) -> list[str]:
 
 def test_strips_hold_every_image_and_outline_the_originals() -> None:
     images = pixels(2, 3)
-    figure = edit_strips(images, ["-1", "original", "+1"], MASK, "Title")
+    figure = edit_strips(images, ["-1", "original", "+1"], MASK, "Title", 1)
     shown = [axes.images[0].get_array() for axes in figure.axes]
     np.testing.assert_array_equal(np.stack(shown), images.swapaxes(0, 1).reshape(-1, 16, 16, 3))
     assert outlined(figure) == [2, 3]
@@ -49,9 +49,9 @@ def test_strips_hold_every_image_and_outline_the_originals() -> None:
 
 def test_strips_take_a_mask_for_each_face_and_a_label_for_each_column() -> None:
     masks = np.stack([MASK, ~MASK])
-    assert outlined(edit_strips(pixels(2, 3), ["-1", "0", "+1"], masks, "Title")) == [2, 3]
+    assert outlined(edit_strips(pixels(2, 3), ["-1", "0", "+1"], masks, "Title", 1)) == [2, 3]
     with pytest.raises(ValueError, match="zip"):
-        edit_strips(pixels(2, 3), ["-1", "0"], MASK, "Title")
+        edit_strips(pixels(2, 3), ["-1", "0"], MASK, "Title", 1)
 
 
 def test_differences_are_means_over_rgb_in_grey_levels_on_one_scale() -> None:
@@ -239,7 +239,9 @@ def test_measures_have_names() -> None:
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: edit_strips(np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "Title"),
+        lambda: edit_strips(np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "T", 1),
+            np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "Title", 1
+        ),
         lambda: spectra({"eyes": {"inside": np.ones(4)}}, {"eyes": {"inside": {"energy": 4}}}),
     ],
 )

@@ -3,12 +3,24 @@
 import shlex
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, unquote
 
 from lowrankgan.errors import LowRankGANError
+
+# What neither Snakemake, which strips quotes and parses YAML, nor a cluster's shell makes anything
+# of: all else travels as %27 and the like.
+_SAFE = " =[],.+~/_-"
+
+
+def encoded(arguments: str) -> str:
+    """ARGS as a value for `--config set=`, `overrides_of` decodes it."""
+    return quote(arguments, safe=_SAFE)
 
 
 def overrides_of(config: Mapping[str, Any]) -> list[str]:
     """`experiment=NAME` and `set="KEY=VALUE ..."` as a list of overrides.
+
+    In `set`, %27 stands for a single quote, and so on; %25 for a per cent sign.
 
     Raises:
         LowRankGANError: another key is given, or quotes in `set` do not close.
@@ -35,6 +47,6 @@ def training_overrides_of(config: Mapping[str, Any]) -> list[str]:
 
 def _split(config: Mapping[str, Any], key: str) -> list[str]:
     try:
-        return shlex.split(str(config.get(key) or ""))  # an empty value comes as None
+        return shlex.split(unquote(str(config.get(key) or "")))  # an empty value comes as None
     except ValueError as error:
         raise LowRankGANError(f"--config {key}: {error}") from error

@@ -46,7 +46,13 @@ class Plan:
     @property
     def table_names(self) -> tuple[str, ...]:
         """What the step of the tables writes."""
-        settings, optional = self.tables.settings, {"exactness": "linearity" in self.tables.parents}
+        settings, optional = (
+            self.tables.settings,
+            {
+                "exactness": "linearity" in self.tables.parents,
+                "distinct": "distinct" in self.tables.parents,
+            },
+        )
         optional |= {name: bool(settings[name]) for name in ("classes", "transfer", "sweep")}
         optional["regions"] = settings["regions"] > 1
         return _TABLES + tuple(name for name, written in optional.items() if written)
@@ -149,8 +155,9 @@ class _Unroller:
                 subspace = subspaces[AVERAGE, m.label]
                 edit = self._edit(subspace, sample, published=False)
                 metrics[name, m.label] = self._metrics(subspace, edit, sample)
+        unlike = self._distinct(subspaces, edits)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
-        tables = self._tables(methods, factors, metrics, generalize, exact)
+        tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
         averaged = [(m, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
         figures = self._figures(averaged, base, factors, metrics, generalize, tables)
         return Plan(tables, figures)
@@ -159,7 +166,7 @@ class _Unroller:
         for name, subspace in self.c.subspace.items():
             values: tuple[float | str | None, ...] = (None,)
             if isinstance(subspace, Ruled):
-                values = self.c.values(subspace.rule)
+                values = self.c.values_of(subspace)
             elif isinstance(subspace, Published):
                 values = (subspace.lam,)
             for value in values:
@@ -224,7 +231,7 @@ class _Unroller:
             drawn = own | {"layers": layers, "label": self.c.sample.label}
             parents["candidates"] = [Step("candidates", drawn, inputs)]
             own = {"solver": "most_local"}
-        own = {key: value for key, value in own.items() if key not in ("rule", "lam")}
+        own = {key: value for key, value in own.items() if key not in ("rule", "value", "lam")}
         return Step("subspace", own | common, parents)
 
     def _measured(self) -> dict[str, Any]:
@@ -252,6 +259,24 @@ class _Unroller:
             settings["label"] = sample.settings["label"]
         return Step("metrics", settings, self._image_inputs(sample) | parents)
 
+    def _distinct(
+        self, subspaces: Mapping[tuple[str, str], Step], edits: Mapping[tuple[str, str], Step]
+    ) -> Step | None:
+        """Of the method that figures show."""
+        if self.c.distinct is None:
+            return None
+        pair = AVERAGE, self._shown([label for source, label in subspaces if source == AVERAGE])
+        settings = self._measured() | self.c.distinct.model_dump()
+        settings |= {"target": self.c.edit.named_targets[0].name}
+        settings |= {"attributes": self.c.metric.attributes}
+        parents = {"subspace": [subspaces[pair]], "edit": [edits[pair]]}
+        parents |= {"perceptual": self.perceptual, "landmarks": self.landmarks}
+        return Step("distinct", settings, self._image_inputs(self.test) | parents)
+
+    def _shown(self, labels: Sequence[str]) -> str:
+        """The method that figures show, at the first value of its rule."""
+        return next(label for label in labels if label.startswith(self.c.figure.method))
+
     def _linearity(self, subspaces: Sequence[tuple[str, Step]]) -> Step | None:
         if self.c.linearity is None:
             return None
@@ -272,7 +297,7 @@ class _Unroller:
         crossed: Mapping[tuple[str, str], Step],
     ) -> Step:
         labels = {label for source, label in metrics if source != AVERAGE}
-        pairs = [pair for pair in metrics if pair[1] in labels or len(self.sources) == 1]
+        pairs = [pair for pair in metrics if pair[1] in labels or not labels]
         parents = {
             "subspace": [subspaces[pair] for pair in pairs],
             "metrics": [metrics[pair] for pair in pairs],
@@ -287,11 +312,12 @@ class _Unroller:
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
         linearity: Step | None,
+        distinct: Step | None,
     ) -> Step:
         keys = ("resamples", "level", "seed", "attributes", "vgg", "baseline")
         settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
         settings["classes"] = list(self.other_classes)
-        settings["transfer"] = len(self.sources) > 1
+        settings["transfer"] = bool(generalize.parents["crossed"])
         settings["regions"] = len(self.regions)
         settings["sweep"] = self._swept(methods)
         settings |= {"pairs": list(metrics), "factors": list(factors)}
@@ -302,6 +328,8 @@ class _Unroller:
         }
         if linearity:
             parents["linearity"] = [linearity]
+        if distinct:
+            parents["distinct"] = [distinct]
         return Step("tables", settings, parents)
 
     def _swept(self, methods: Sequence[_Method]) -> list[list[Any]]:
@@ -310,7 +338,7 @@ class _Unroller:
         return [
             [m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation]
             for m in methods
-            if isinstance(m.subspace, Ruled) and len(self.c.values(m.subspace.rule)) > 1
+            if isinstance(m.subspace, Ruled) and len(self.c.values_of(m.subspace)) > 1
         ]
 
     def _figures(
@@ -323,7 +351,7 @@ class _Unroller:
         tables: Step,
     ) -> dict[str, Step]:
         labels = [m.label for m, *_ in averaged]
-        first = next(label for label in labels if label.startswith(self.c.figure.method))
+        first = self._shown(labels)
         colours = {"colour_map": self.c.figure.colour_map}
         target = self.c.edit.named_targets[0]
         at = {"target": target.name, "measure": _COLUMNS[target.measure]}
@@ -360,6 +388,9 @@ class _Unroller:
             chosen = shared | {"region": name, "labels": [m.label for m, *_ in known]}
             chosen |= {"target": target.name}
             steps = {"steps": list(self.c.figure.strip_steps), "method": first}
+            if "distinct" in tables.parents:
+                found = edited | {"distinct": list(tables.parents["distinct"])}
+                figures[f"gallery_{name}"] = _figure("gallery", chosen | {"method": first}, found)
             figures[f"strips_{name}"] = _figure("strips", chosen | steps, edited)
             figures[f"differences_{name}"] = _figure("differences", chosen | colours, edited)
         return figures

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lowrankgan.errors import LowRankGANError
 from workflow.configuration import load_configuration
+from workflow.overrides import encoded
 from workflow.plan import Plan, unroll
 from workflow.schema import Configuration
 
@@ -25,7 +26,7 @@ def main() -> int:
     profile = os.environ.get("PROFILE", "profiles/default")
     command = [sys.executable, "-m", "snakemake", "--profile", profile]
     if arguments.strip():
-        command += ["--config", f"set={arguments}"]
+        command += ["--config", f"set={encoded(arguments)}"]
     started = time.time()
     code = subprocess.run(command).returncode
     if code:

@@ -259,6 +259,8 @@ class Ruled(Method):
 
     solver: Literal["projected", "constrained"]
     rule: Literal["pursuit", "energy", "rank"]
+    value: Positive | None = None
+    """Of the rule; null sweeps the list that `factorization` has for it."""
     relaxation: Annotated[int, Field(ge=0)] = 0
 
 
@@ -403,6 +405,17 @@ class Metric(Strict):
         return self
 
 
+class Distinct(Strict):
+    """When the directions of one region count as attributes of their own; shown in a gallery."""
+
+    faces: Count
+    """Test faces over which edits are compared."""
+    apart: Positive
+    """Perceptual distance between two edits inside the region, over that from the original."""
+    degrees: Annotated[float, Field(ge=0, le=90)]
+    """Angle between two directions."""
+
+
 class Linearity(Strict):
     """How far the first-order prediction is followed, in float64; for small generators."""
 
@@ -436,6 +449,7 @@ class Configuration(Strict):
     metric: Metric
     figure: Figure
     linearity: Linearity | None
+    distinct: Distinct | None
 
     @field_validator("region", mode="before")
     @classmethod
@@ -468,7 +482,7 @@ class Configuration(Strict):
 
     def _check_method(self, name: str, method: Method) -> None:
         key = f"subspace.{name}"
-        if isinstance(method, Ruled) and not self.values(method.rule):
+        if isinstance(method, Ruled) and not self.values_of(method):
             raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
@@ -486,6 +500,10 @@ class Configuration(Strict):
                 f"{key}.layers: {max(layers)}, {self.generator.name} has 0 to {limit - 1}"
             )
         self.jacobian_of(method)
+
+    def values_of(self, method: Ruled) -> tuple[float | str, ...]:
+        """The values of its rule."""
+        return self.values(method.rule) if method.value is None else (method.value,)
 
     def layers_of(self, method: Method) -> Layers:
         """The slots that a method moves."""

@@ -76,12 +76,7 @@ def transfer_matrix(table: pd.DataFrame, measure: str, ratios: pd.DataFrame) -> 
         ratio, low, high = ratios.loc[region, ["ratio", "low", "high"]]
         title = f"others / own {ratio:.2f} ({low:.2f} to {high:.2f})"
         axes.set_title(f"{region.replace('_', ' ')}\n{title}", size=8.5)
-    bar = figure.colorbar(
-        ScalarMappable(norm, SEQUENTIAL), ax=grid[0], location="bottom", aspect=45
-    )
-    bar.set_label(measure_label(measure))
-    bar.outline.set_visible(False)
-    log_ticks(bar.ax.xaxis)
+    _draw_scale(figure, list(grid[0]), norm, measure_label(measure))
     return figure
 
 
@@ -150,11 +145,19 @@ def _draw_means(axes: Axes, intervals: pd.DataFrame) -> None:
 
 def _explain(figure: Figure, grid: NDArray[np.object_], norm: LogNorm, label: str) -> None:
     """Add the scale below the matrices, and what hatching means above the last panel."""
-    if any(axes.texts for axes in grid[:, 0]) and (exponent := _exponent(norm)):
+    _draw_scale(figure, list(grid[:, 0]), norm, label)
+    if any(axes.patches for axes in grid[:, 0]):
+        handle = Patch(**_UNREACHED, label="target not reached")
+        grid[0, 1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))
+
+
+def _draw_scale(figure: Figure, panels: list[Axes], norm: LogNorm, label: str) -> None:
+    """Add the bar of colours below the panels, with the unit of the numbers in their cells."""
+    if any(axes.texts for axes in panels) and (exponent := _exponent(norm)):
         label += f" (numbers in $10^{{{exponent}}}$)"
     bar = figure.colorbar(
         ScalarMappable(norm, SEQUENTIAL),
-        ax=grid[:, 0],
+        ax=panels,
         location="bottom",
         aspect=45,
         pad=0.02,
@@ -162,6 +165,3 @@ def _explain(figure: Figure, grid: NDArray[np.object_], norm: LogNorm, label: st
     )
     bar.outline.set_visible(False)
     log_ticks(bar.ax.xaxis)
-    if any(axes.patches for axes in grid[:, 0]):
-        handle = Patch(**_UNREACHED, label="target not reached")
-        grid[0, 1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))

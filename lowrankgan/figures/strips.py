@@ -1,4 +1,4 @@
-"""Strips of edited images: one face a row, one step of the edit a column."""
+"""Strips of edited images: one face a row, one edit or one step of it a column."""
 
 from collections.abc import Sequence
 
@@ -13,15 +13,20 @@ _CELL, _GAP, _HEADER = 1.2, 0.03, 0.46  # inches
 
 @styled
 def edit_strips(
-    images: NDArray[np.uint8], labels: Sequence[str], mask: NDArray[np.bool_], title: str
+    images: NDArray[np.uint8],
+    labels: Sequence[str],
+    mask: NDArray[np.bool_],
+    title: str,
+    original: int,
 ) -> Figure:
-    """Draw faces by steps, with the region outlined on the original in the middle.
+    """Draw faces by edits, with the region outlined on the original.
 
     Args:
-        images: [faces, steps, H, W, 3] uint8; steps is odd and the middle one is the original.
+        images: [faces, edits, H, W, 3] uint8.
         labels: one for each column.
         mask: the region, bool [h, w] for all faces or [faces, h, w]; any resolution.
         title: of the figure.
+        original: column of the images that are not edited.
     """
     faces, steps, height, width = images.shape[:4]
     regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
@@ -30,13 +35,12 @@ def edit_strips(
     figure = Figure(figsize=size)
     figure.suptitle(title, x=0, y=1, ha="left", va="top")
     for step, label in zip(range(steps), labels, strict=True):
-        original = step == steps // 2
         for face in range(faces):
             box = step * (_CELL + _GAP), _HEADER + face * (high + _GAP), _CELL, high
             axes = place_image(figure, images[face, step], box)
-            if original:
+            if step == original:
                 outline(axes, regions[face])
             if face == 0:
-                colour, weight = (INK, "bold") if original else (MUTED, "normal")
+                colour, weight = (INK, "bold") if step == original else (MUTED, "normal")
                 axes.set_title(label, loc="center", color=colour, weight=weight, size=8.5, pad=4)
     return figure

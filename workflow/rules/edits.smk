@@ -68,3 +68,27 @@ rule generalize:
         job=job("generalize"),
     shell:
         RUN
+
+
+rule distinct:
+    input:
+        parents("distinct"),
+        code=code_of(BASE, "distinct"),
+    output:
+        attributes="results/distinct/{key}/attributes.csv",
+        pairs="results/distinct/{key}/pairs.csv",
+        record="results/distinct/{key}/record.json",
+    log:
+        "results/distinct/{key}/log.txt",
+    benchmark:
+        "results/distinct/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=3000,
+    params:
+        job=job("distinct"),
+    shell:
+        RUN

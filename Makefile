@@ -1,5 +1,6 @@
 # make run                                   the default experiment
 # make run ARGS='experiment=ffhq region=[eyes,mouth]'
+# make paper, make paper ARGS=quick          every method compared, see conf/experiment/paper_*
 # make train                                 a BigGAN of its own, see conf/train
 # make test, make lint                       what CI runs
 PYTHON ?= python3
@@ -11,11 +12,14 @@ export ARGS PROFILE
 BIN := .venv/bin
 SOURCES := lowrankgan workflow scripts tests
 
-.PHONY: run train test lint format
+.PHONY: run paper train test lint format
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
 	@$(BIN)/python -m workflow.run
+
+paper: .venv/.complete
+	@$(BIN)/python -m workflow.paper
 
 train: .venv/.complete
 	@$(BIN)/snakemake --profile $(PROFILE) trained --config training="$$ARGS"

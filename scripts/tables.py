@@ -1,5 +1,9 @@
 """Tables: the comparison with the unprojected baseline first, then what it rests on."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +11,7 @@ from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
 from lowrankgan.tables import compare, summarize, transfer, write_table
+from lowrankgan.weights import verify
 
 _COMPOSITE = ["lpips_alex_composite"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
@@ -80,6 +85,12 @@ def main(job: Job) -> None:
             "Directions found on one class, applied to it (average) and to others: change outside "
             f"the region over that of {s['baseline']!r}, at equal change inside.",
         )
+    if s["published"]:
+        tables["published"] = (
+            _published(s, averaged),
+            "MSE x 1e-3 inside and outside a region. Published rows are as published, at steps of "
+            f"their own; measured rows are of this run, at equal change inside ({s['target']}).",
+        )
     if "distinct" in job.inputs:
         tables["distinct"] = (
             pd.read_csv(job.input("distinct") / "attributes.csv"),
@@ -111,6 +122,19 @@ def _sweep(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame
     averaged = averaged[averaged["measure"].str.endswith("_outside")]
     chosen = averaged.drop(columns=["source", "direction"])
     return swept.drop(columns="rank").merge(chosen, on=["method", "region"])
+
+
+def _published(s: Mapping[str, Any], averaged: pd.DataFrame) -> pd.DataFrame:
+    """Published changes, then those that were measured at the first target."""
+    verify(Path(s["published"]), s["sha256"])
+    theirs = pd.read_csv(s["published"]).assign(source="published")
+    chosen = averaged[averaged["reached"] & (averaged["direction"] == 1)]
+    means = chosen[chosen["target"] == s["target"]].groupby(["method", "region"], sort=False)
+    ours = means[["mse_inside", "mse_outside"]].mean().reset_index()
+    ours = ours.rename(columns={"mse_inside": "inside", "mse_outside": "outside"})
+    rows = pd.concat([theirs, ours.assign(source="measured", generator=s["generator"])])
+    rows["inside"], rows["outside"] = 1e3 * rows["inside"], 1e3 * rows["outside"]
+    return rows[["source", "method", "generator", "region", "inside", "outside"]]
 
 
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:

@@ -240,8 +240,6 @@ def test_measures_have_names() -> None:
     "draw",
     [
         lambda: edit_strips(np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "T", 1),
-            np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "Title", 1
-        ),
         lambda: spectra({"eyes": {"inside": np.ones(4)}}, {"eyes": {"inside": {"energy": 4}}}),
     ],
 )

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
 from tests.references import CHECKPOINTS
+from workflow.overrides import encoded
 
 _SMALL = "experiment=dcgan_small"
 
@@ -43,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_people_open_is_there(finished: Path) -> None:
     results = finished / "results/dcgan_small"
     assert (results / "report.html").stat().st_size > 100_000
-    names = {"comparison", "curves", "generalization", "sensitivity", "spectra"}
+    names = {"comparison", "curves", "generalization", "sensitivity", "spectra", "transfer"}
     names |= {
         f"{kind}_{region}" for kind in ("strips", "differences") for region in ("eyes", "mouth")
     }
@@ -77,6 +79,36 @@ def test_every_step_says_what_made_it(finished: Path) -> None:
         assert (finished / folder / "log.txt").exists()
         assert (finished / folder / "benchmark.tsv").exists()
     assert not list(finished.glob("results/**/.partial"))
+
+
+def test_every_method_every_table(finished: Path) -> None:
+    own = finished / "own direction.npy"
+    np.save(own, np.random.default_rng(0).normal(size=100))
+    methods = "ours,published,resefa,eigendirections,projected,style_channels,sefa,ganspace"
+    overrides = f"""name=methods subspace=[{methods},local_basis,random] region=[eyes]
+        ~subspace.published.layers sample.test_faces=1 edit.targets.lpips=[0.05,0.1]
+        edit.directions=3 edit.transfer_methods=[] metric.baseline=ours metric.vgg=false
+        figure.method=ours figure.faces=1 factorization.lambda=[0.03,0.04]
+        '+subspace.own={{solver:file,files:{{eyes:"{own}"}}}}'
+        '+distinct={{faces:1,apart:0.5,degrees:45}}'
+        metric.published={ROOT / "conf/directions/published_comparison.csv"}"""
+    done = _snakemake(finished, "--config", _SMALL, f"set={encoded(' '.join(overrides.split()))}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = finished / "results/methods"
+    comparison = pd.read_csv(results / "tables/comparison.csv")
+    expected = {*methods.split(","), "local_basis", "random", "own"} - {"ours", "projected"}
+    assert set(comparison["method"]) == expected | {"projected 0.03", "projected 0.04"}
+    assert set(comparison["target"]) == {"mse", "lpips 0.05", "lpips 0.1"}
+    sweep = pd.read_csv(results / "tables/sweep.csv")
+    assert sweep.groupby("method")["kept"].first().is_monotonic_increasing  # with lambda
+    distinct = pd.read_csv(results / "tables/distinct.csv")
+    assert distinct["distinct"].iloc[0]
+    assert distinct["tint"].between(0, 1).all()
+    published = pd.read_csv(results / "tables/published.csv")
+    assert (published["source"] == "published").sum() == 12
+    for name in ("gallery_eyes", "sweep"):
+        with Image.open(results / f"figures/{name}.png") as picture:
+            assert picture.width > 300
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:

@@ -46,16 +46,12 @@ class Plan:
     @property
     def table_names(self) -> tuple[str, ...]:
         """What the step of the tables writes."""
-        settings, optional = (
-            self.tables.settings,
-            {
-                "exactness": "linearity" in self.tables.parents,
-                "distinct": "distinct" in self.tables.parents,
-            },
-        )
-        optional |= {name: bool(settings[name]) for name in ("classes", "transfer", "sweep")}
-        optional["regions"] = settings["regions"] > 1
-        return _TABLES + tuple(name for name, written in optional.items() if written)
+        settings, parents = self.tables.settings, self.tables.parents
+        named = ("classes", "transfer", "sweep", "published")
+        names = [*_TABLES, *(name for name in named if settings[name])]
+        names += ["regions"] if settings["regions"] > 1 else []
+        names += ["distinct"] if "distinct" in parents else []
+        return (*names, "exactness") if "linearity" in parents else tuple(names)
 
     @property
     def final(self) -> list[Step]:
@@ -320,6 +316,11 @@ class _Unroller:
         settings["transfer"] = bool(generalize.parents["crossed"])
         settings["regions"] = len(self.regions)
         settings["sweep"] = self._swept(methods)
+        settings["target"] = self.c.edit.named_targets[0].name
+        settings["generator"] = self.c.generator.name
+        settings["published"] = self.c.metric.published
+        if self.c.metric.published:
+            settings["sha256"] = hash_of(Path(self.c.metric.published))
         settings |= {"pairs": list(metrics), "factors": list(factors)}
         parents = {
             "metrics": list(metrics.values()),

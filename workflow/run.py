@@ -15,8 +15,19 @@ from workflow.schema import Configuration
 
 
 def main() -> int:
-    """Run the experiment that ARGS, overrides in Hydra's syntax, and PROFILE describe."""
-    arguments = os.environ.get("ARGS", "")
+    """Run the experiment that ARGS describes."""
+    return run(os.environ.get("ARGS", ""))
+
+
+def run(arguments: str) -> int:
+    """Run an experiment and print where its results are.
+
+    Args:
+        arguments: overrides in Hydra's syntax; PROFILE in the environment names the profile.
+
+    Returns:
+        An exit status: 2 for what is wrong with the configuration, else Snakemake's.
+    """
     try:
         configuration = load_configuration(_split(arguments))
         plan = unroll(configuration)

@@ -394,6 +394,8 @@ class Metric(Strict):
     """Measure LPIPS by VGG too, beside AlexNet; it costs more than the rendering."""
     baseline: Name
     """Method that all others are compared with."""
+    published: str | None
+    """CSV of published changes (method, generator, region, inside, outside) to stand beside."""
     resamples: Annotated[int, Field(ge=100)]
     level: Share
     seed: Seed

@@ -21,7 +21,7 @@ def test_each_is_unlike_all_that_were_chosen() -> None:
 
 def test_angles_are_between_lines() -> None:
     found = angles(np.array([[[1.0, 0]], [[-3.0, 0]], [[1.0, 1.0]]]))
-    np.testing.assert_allclose(found, [[0, 0, 45], [0, 0, 45], [45, 45, 0]], atol=1e-6)
+    np.testing.assert_allclose(found, [[0, 0, 45], [0, 0, 45], [45, 45, 0]], atol=1e-5)
 
 
 def test_a_filter_of_colour_is_all_tint_and_an_edge_none() -> None:

@@ -15,9 +15,14 @@ include: "workflow/rules/results.smk"
 include: "workflow/rules/train.smk"
 
 
+# On a cluster, these stay where Snakemake runs: they need a network, or are done at once.
 localrules:
     all,
     trained,
+    fetch,
+    dataset,
+    publish,
+    report,
 
 
 rule all:

@@ -54,6 +54,11 @@ def job(stage):
     return lambda wildcards: steps[stage, wildcards.key].job
 
 
+def growing(amount):
+    """A resource of which a job that is tried again asks for more: twice, then three times."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def reported(folder, name, kind):
     """A published file with its caption in the report."""
     caption = f"../report/{folder}/{name.split('_')[0]}.rst"

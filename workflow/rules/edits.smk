@@ -17,7 +17,8 @@ rule edit:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(480),
     params:
         job=job("edit"),
     shell:
@@ -40,7 +41,8 @@ rule metrics:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(480),
     params:
         job=job("metrics"),
     shell:
@@ -63,7 +65,8 @@ rule generalize:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         job=job("generalize"),
     shell:

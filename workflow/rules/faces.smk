@@ -33,7 +33,8 @@ rule convert:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=job("convert"),
     shell:
@@ -58,7 +59,8 @@ rule sample:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         job=job("sample"),
     shell:

@@ -19,7 +19,8 @@ rule tables:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         job=job("tables"),
     shell:
@@ -42,7 +43,8 @@ rule figure:
         "../../environment.yml"
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         job=job("figure"),
     shell:

@@ -18,7 +18,8 @@ rule jacobian:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=7000,
+        mem_mb=growing(7000),
+        runtime=growing(240),
     params:
         job=job("jacobian"),
     shell:
@@ -41,7 +42,8 @@ rule factorize:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         job=job("factorize"),
     shell:
@@ -109,7 +111,8 @@ rule subspace:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         job=job("subspace"),
     shell:
@@ -133,7 +136,8 @@ rule linearity:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         job=job("linearity"),
     shell:

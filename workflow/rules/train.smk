@@ -38,7 +38,8 @@ rule classifier:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         job=job("classifier"),
     shell:
@@ -63,7 +64,8 @@ rule train:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(1440),
     params:
         job=job("train"),
     shell:
@@ -89,7 +91,8 @@ rule card:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         job=job("card"),
     shell:

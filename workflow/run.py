@@ -41,7 +41,7 @@ def run(arguments: str) -> int:
     started = time.time()
     code = subprocess.run(command).returncode
     if code:
-        print(_reason(plan, started), file=sys.stderr)
+        print(_failures(plan, started), file=sys.stderr)
     else:
         print(_places(configuration))
     return code
@@ -54,15 +54,30 @@ def _split(arguments: str) -> list[str]:
         raise LowRankGANError(f"ARGS: {error}") from error
 
 
-def _reason(plan: Plan, started: float) -> str:
-    """The error of the first step that failed in this run, in its own words."""
-    for step in plan.steps.values():
+def _failures(plan: Plan, started: float) -> str:
+    """What failed in this run, each with its own words, and how much could not be done for it."""
+    missing = [step for step in plan.steps.values() if not Path(step.record).is_file()]
+    lines = []
+    for step in missing:
         log = Path(step.folder) / "log.txt"
         if log.is_file() and log.stat().st_mtime >= started:
-            for line in log.read_text(errors="replace").splitlines():
-                if line.startswith("error: "):
-                    return line
-    return "error: a step failed, see above"
+            lines.append(f"error: {step.folder}: {_reason(log)}")
+    if not lines:
+        return "error: a step failed, see above"
+    waiting = len(missing) - len(lines)
+    done = len(plan.steps) - len(missing)
+    lines.append(
+        f"{len(lines)} of {len(plan.steps)} steps failed, {waiting} waited for them, {done} are "
+        "done; the same command goes on from there"
+    )
+    return "\n".join(lines)
+
+
+def _reason(log: Path) -> str:
+    """The error that a step reports, or the last that it wrote."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines[-1:] or ["it ended without a word; it may have been killed"])[0]
 
 
 def _places(configuration: Configuration) -> str:

@@ -90,7 +90,8 @@ rule distinct:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(120),
     params:
         job=job("distinct"),
     shell:

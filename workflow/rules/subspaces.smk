@@ -66,7 +66,8 @@ rule candidates:
     threads: 1
     resources:
         gpu=1,
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         job=job("candidates"),
     shell:
@@ -89,7 +90,8 @@ rule channels:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=7000,
+        mem_mb=growing(7000),
+        runtime=growing(60),
     params:
         job=job("channels"),
     shell:

@@ -1,4 +1,4 @@
-"""The command `lowrankgan`: looks at checkpoints, and exports them as safetensors."""
+"""The command `lowrankgan`: looks at checkpoints, exports them, and verifies results."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.manifest import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
     convert = commands.add_parser("convert", help="export a checkpoint as safetensors")
     convert.set_defaults(command=_convert)
+    check = commands.add_parser("verify", help="check results against their manifests")
+    check.set_defaults(command=_verify)
+    check.add_argument("results", type=Path, help="the folder of results, or one experiment's")
     for command in (inspect, convert):
         command.add_argument("file", type=Path, help="a file, or a Hugging Face folder")
         command.add_argument(
@@ -69,6 +73,15 @@ def _convert(chosen: argparse.Namespace) -> None:
     checkpoint, _ = _read(chosen)
     save_checkpoint(checkpoint, chosen.out)
     print(f"{chosen.out}: {checkpoint.architecture} from {checkpoint.format}")
+
+
+def _verify(chosen: argparse.Namespace) -> None:
+    problems, files = verify(chosen.results)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise LowRankGANError(f"{chosen.results}: {len(problems)} of {files} files do not hold")
+    print(f"{chosen.results}: {files} files are what their manifests say")
 
 
 def _read(chosen: argparse.Namespace) -> tuple[Any, Any]:

@@ -1,6 +1,5 @@
 """What every script shares: its arguments, its log, its output written whole or not at all."""
 
-import hashlib
 import importlib.metadata
 import json
 import logging
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.records import RECORD, check_record, hashes, unpacked
 
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "lpips", "ai-edge-litert")
 
@@ -40,15 +40,17 @@ class Job:
 def run(main: Callable[[Job], None]) -> None:
     """Run a script on the job in its one argument; ends the process with 1 on a user's error."""
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
-    raw = json.loads(sys.argv[1])
+    raw = json.loads(unpacked(sys.argv[1]))
     target = Path(raw["output"])
     partial = target / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     inputs = {role: [Path(folder) for folder in folders] for role, folders in raw["inputs"].items()}
     try:
+        for folder in {folder for folders in inputs.values() for folder in folders}:
+            check_record(folder)
         main(Job(raw["settings"], inputs, partial))
-        (partial / "record.json").write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
+        (partial / RECORD).write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
         _publish(partial, target)
     except LowRankGANError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -59,7 +61,7 @@ def run(main: Callable[[Job], None]) -> None:
 
 def _publish(partial: Path, target: Path) -> None:
     """Move everything, the record last: a folder that has one is complete."""
-    for item in sorted(partial.iterdir(), key=lambda path: path.name == "record.json"):
+    for item in sorted(partial.iterdir(), key=lambda path: path.name == RECORD):
         place = target / item.name
         if place.is_dir():
             shutil.rmtree(place)
@@ -67,17 +69,11 @@ def _publish(partial: Path, target: Path) -> None:
 
 
 def _record(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         "settings": raw["settings"],
         "inputs": raw["inputs"],
         "python": platform.python_version(),
         "machine": platform.platform(),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "sha256": {str(path.relative_to(folder)): _sha256(path) for path in files},
+        "sha256": hashes(folder),
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from job import Job, run
+from lowrankgan.manifest import MANIFEST, manifest_of
+from lowrankgan.tables import write_table
 
 
 def main(job: Job) -> None:
@@ -22,9 +24,20 @@ def main(job: Job) -> None:
         shown = pd.read_csv(tables / f"{name}.csv")
         shown.to_html(tables / f"{name}.html", index=False, float_format="{:.4g}".format, na_rep="")
     (job.output / "configuration.yaml").write_text(job.settings["configuration"])
-    index = pd.DataFrame(job.settings["index"], columns=["stage", "folder", "settings"])
+    steps = [Path(folder) for folder in job.settings["steps"]]
+    manifest = manifest_of(job.output, steps, Path(__file__).resolve().parent.parent)
+    (job.output / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
+    index = pd.DataFrame(manifest["steps"], columns=["stage", "key", "settings"])
     index["settings"] = index["settings"].map(json.dumps)
     index.to_csv(job.output / "index.csv", index=False)
+    cost = pd.DataFrame(manifest["steps"], columns=["stage", "seconds", "max_rss_mb"])
+    table = cost.groupby("stage", sort=False).agg(
+        jobs=("seconds", "size"),
+        seconds=("seconds", "sum"),
+        longest=("seconds", "max"),
+        max_rss_mb=("max_rss_mb", "max"),
+    )
+    write_table(table.reset_index(), job.output / "cost", "Time and memory of each stage.", 3)
 
 
 if __name__ == "__main__":

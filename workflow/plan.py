@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.records import canonical
 from lowrankgan.weights import hash_of
 from workflow.schema import (
     Channels,
@@ -23,7 +24,7 @@ from workflow.schema import (
     Published,
     Ruled,
 )
-from workflow.steps import Step, canonical
+from workflow.steps import Step
 
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]

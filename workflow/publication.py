@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
+from lowrankgan.records import canonical, packed
 from workflow.plan import Plan
 from workflow.schema import Configuration
-from workflow.steps import canonical
 
 
 def publish_job(configuration: Configuration, plan: Plan) -> str:
@@ -16,11 +16,11 @@ def publish_job(configuration: Configuration, plan: Plan) -> str:
         "figures": {name: step.folder for name, step in plan.figures.items()},
         "tables": plan.table_names,
         "configuration": yaml.safe_dump(configuration.model_dump(mode="json", by_alias=True)),
-        "index": [[step.stage, step.folder, step.settings] for step in plan.steps.values()],
+        "steps": [step.folder for step in plan.steps.values()],
     }
     inputs = {"tables": [plan.tables.folder]}
     output = f"results/{configuration.name}"
-    return canonical({"settings": settings, "inputs": inputs, "output": output})
+    return packed(canonical({"settings": settings, "inputs": inputs, "output": output}))
 
 
 def report_command(snakefile: str, config: Mapping[str, Any]) -> list[str]:

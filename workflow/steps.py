@@ -1,11 +1,11 @@
 """Jobs, each cached under the hash of exactly what it reads."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from lowrankgan.records import RECORD, canonical, key_of, packed
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,7 @@ class Step:
     def key(self) -> str:
         """12 hexadecimal digits that identify what the step computes."""
         parents = {role: [step.key for step in steps] for role, steps in self.parents.items()}
-        identity = {"stage": self.stage, "settings": self.settings, "parents": parents}
-        return hashlib.sha256(canonical(identity).encode()).hexdigest()[:12]
+        return key_of(self.stage, self.settings, parents)
 
     @property
     def folder(self) -> str:
@@ -36,13 +35,15 @@ class Step:
     @property
     def record(self) -> str:
         """The file that says what made the folder; it is written last."""
-        return f"{self.folder}/record.json"
+        return f"{self.folder}/{RECORD}"
 
     @property
     def job(self) -> str:
-        """What the script is told, as one line of JSON."""
+        """What the script is told, as one line of JSON, compressed if it is long."""
         inputs = {role: [step.folder for step in steps] for role, steps in self.parents.items()}
-        return canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
+        return packed(
+            canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
+        )
 
     def lineage(self) -> Iterator["Step"]:
         """Everything that it builds on, then the step itself; one may come more than once."""
@@ -50,8 +51,3 @@ class Step:
             for parent in steps:
                 yield from parent.lineage()
         yield self
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys: equal settings give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from workflow.steps import Step, canonical
+from lowrankgan.records import canonical
+from workflow.steps import Step
 from workflow.train_schema import PictureFolder, Training
 
 

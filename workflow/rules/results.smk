@@ -64,6 +64,8 @@ rule publish:
             category="Configuration",
         ),
         index=f"{RESULTS}/index.csv",
+        cost=f"{RESULTS}/cost.csv",
+        manifest=f"{RESULTS}/manifest.json",
     log:
         f"{RESULTS}/log.txt",
     conda:

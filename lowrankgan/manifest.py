@@ -1,0 +1,121 @@
+"""The manifest of a finished experiment: what every file of it was made from, and with what."""
+
+import csv
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.records import RECORD, check_record, hashes, sha256
+
+MANIFEST = "manifest.json"
+
+
+def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str, Any]:
+    """Describe an experiment.
+
+    Args:
+        published: folder of the files that people open, `configuration.yaml` among them.
+        steps: folders of all steps, each with its record and, where Snakemake measured it, its
+            `benchmark.tsv`.
+        code: folder of the project.
+
+    Returns:
+        configuration (resolved, as text); versions, machine; code and files, SHA-256 by path; and
+        for each step its stage, key, settings, seconds, max_rss_mb (None where nobody measured)
+        and the sha256 of its record, which has those of the files.
+    """
+    described, record = [], {}
+    for folder in steps:
+        record = json.loads((folder / RECORD).read_bytes())
+        step = {"stage": folder.parent.name, "key": folder.name, "settings": record["settings"]}
+        described.append(step | _measured(folder) | {"sha256": sha256(folder / RECORD)})
+    sources = [
+        path
+        for name in ("lowrankgan", "scripts", "workflow")
+        for path in sorted((code / name).rglob("*"))
+        if path.suffix in (".py", ".smk")
+    ]
+    return {
+        "configuration": (published / "configuration.yaml").read_text(),
+        "versions": {"python": platform.python_version()} | record.get("versions", {}),
+        "machine": {
+            "platform": platform.platform(),
+            "processors": psutil.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        },
+        "code": {path.relative_to(code).as_posix(): sha256(path) for path in sources},
+        "files": hashes(published),
+        "steps": described,
+    }
+
+
+def _measured(folder: Path) -> dict[str, float | None]:
+    try:
+        with (folder / "benchmark.tsv").open() as stream:
+            (row,) = csv.DictReader(stream, delimiter="\t")
+        return {"seconds": float(row["s"]), "max_rss_mb": float(row["max_rss"])}
+    except (OSError, ValueError, LookupError):
+        return {"seconds": None, "max_rss_mb": None}
+
+
+def verify(results: Path) -> tuple[list[str], int]:
+    """Check the experiments of a results folder, and all that they rest on, against manifests.
+
+    Args:
+        results: the folder that holds `<experiment>/manifest.json`, or one such experiment.
+
+    Returns:
+        What does not hold, a line each, and the number of files that were checked.
+
+    Raises:
+        LowRankGANError: there is no manifest.
+    """
+    own = results / MANIFEST
+    manifests = [own] if own.is_file() else sorted(results.glob(f"*/{MANIFEST}"))
+    if not manifests:
+        raise LowRankGANError(
+            f"{results}: holds no {MANIFEST}; expected the folder of results, such as results/"
+        )
+    problems: dict[str, None] = {}
+    checked: set[Path] = set()
+    for path in manifests:
+        try:
+            manifest = json.loads(path.read_bytes())
+            steps, files = manifest["steps"], manifest["files"]
+            problems |= dict.fromkeys(_files(path.parent, files, checked))
+            problems |= dict.fromkeys(_steps(path.parent.parent, steps, checked))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            problems[f"{path}: is no manifest; run the experiment again"] = None
+    return list(problems), len(checked)
+
+
+def _files(folder: Path, files: Mapping[str, str], checked: set[Path]) -> list[str]:
+    problems = []
+    for name, value in files.items():
+        path = folder / name
+        checked.add(path)
+        if not path.is_file():
+            problems.append(f"{path}: is missing")
+        elif sha256(path) != value:
+            problems.append(f"{path}: its content is not that of the manifest")
+    return problems
+
+
+def _steps(results: Path, steps: Sequence[Mapping[str, Any]], checked: set[Path]) -> list[str]:
+    problems = []
+    for step in steps:
+        folder = results / step["stage"] / step["key"]
+        try:
+            if folder / RECORD not in checked:
+                record = check_record(folder)
+                checked |= {folder / RECORD, *(folder / name for name in record["sha256"])}
+            if sha256(folder / RECORD) != step["sha256"]:
+                problems.append(f"{folder / RECORD}: is not that of the manifest")
+        except LowRankGANError as error:
+            problems.append(str(error))
+    return problems

@@ -3,13 +3,18 @@
 import importlib.metadata
 import json
 import logging
+import os
 import platform
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
+from safetensors import SafetensorError
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import RECORD, check_record, hashes, unpacked
@@ -38,25 +43,39 @@ class Job:
 
 
 def run(main: Callable[[Job], None]) -> None:
-    """Run a script on the job in its one argument; ends the process with 1 on a user's error."""
+    """Run a script on the job in its one argument; ends the process with 1 on a user's error.
+
+    What it writes stands in a folder of this process until it is whole: of a run that was killed
+    a job may still be at work while the next run starts the same one.
+    """
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     raw = json.loads(unpacked(sys.argv[1]))
     target = Path(raw["output"])
-    partial = target / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    partial = target / f".partial-{socket.gethostname()}-{os.getpid()}"
     inputs = {role: [Path(folder) for folder in folders] for role, folders in raw["inputs"].items()}
     try:
+        _sweep(target)
+        partial.mkdir(parents=True)
         for folder in {folder for folders in inputs.values() for folder in folders}:
             check_record(folder)
         main(Job(raw["settings"], inputs, partial))
         (partial / RECORD).write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
         _publish(partial, target)
-    except LowRankGANError as error:
+    except (LowRankGANError, OSError, SafetensorError) as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except MemoryError as error:
+        print(f"error: memory is too small: {error}; use a larger machine", file=sys.stderr)
         sys.exit(1)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes of this machine that are no more have left unfinished."""
+    for left in target.glob(f".partial-{socket.gethostname()}-*"):
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _publish(partial: Path, target: Path) -> None:

@@ -1,17 +1,21 @@
 """`make run`: checks the configuration, runs Snakemake, and says where the results are."""
 
+import fcntl
 import os
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from lowrankgan.errors import LowRankGANError
 from workflow.configuration import load_configuration
 from workflow.overrides import encoded
 from workflow.plan import Plan, unroll
 from workflow.schema import Configuration
+
+_BASE = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
@@ -31,20 +35,44 @@ def run(arguments: str) -> int:
     try:
         configuration = load_configuration(_split(arguments))
         plan = unroll(configuration)
+        lock = _locked()
     except LowRankGANError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    profile = os.environ.get("PROFILE", "profiles/default")
-    command = [sys.executable, "-m", "snakemake", "--profile", profile]
+    profile = os.environ.get("PROFILE") or str(_BASE / "profiles/default")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(_BASE / "Snakefile")]
+    # Our lock ends with the processes that hold it, however they end; Snakemake's own would stay.
+    command += ["--nolock", "--profile", profile]
     if arguments.strip():
         command += ["--config", f"set={encoded(arguments)}"]
     started = time.time()
-    code = subprocess.run(command).returncode
+    with lock:
+        code = subprocess.run(command, pass_fds=[lock.fileno()]).returncode
     if code:
         print(_failures(plan, started), file=sys.stderr)
     else:
         print(_places(configuration))
     return code
+
+
+def _locked() -> IO[str]:
+    """Hold this folder for one run at a time.
+
+    Raises:
+        LowRankGANError: another run holds it, or the folder cannot be written.
+    """
+    path = Path(".snakemake/run.lock")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock = path.open("a+")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LowRankGANError(
+            f"{Path.cwd()}: another run is at work in this folder; wait for it to end"
+        ) from error
+    except OSError as error:
+        raise LowRankGANError(f"{path}: cannot be written ({error.strerror})") from error
+    return lock
 
 
 def _split(arguments: str) -> list[str]:

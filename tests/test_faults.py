@@ -1,0 +1,193 @@
+"""What breaks on the way costs time, never a number: the small experiment under faults."""
+
+import filecmp
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+_KILLS = 20
+_ARGS = (
+    "experiment=dcgan_small name=faults region=[eyes] subspace=[unprojected,constrained] "
+    "sample.test_faces=1 sample.analysis_seeds=[0] edit.published_steps=[] "
+    "edit.transfer_methods=[] metric.vgg=false figure.faces=1"
+)
+
+
+def _start(folder: Path, **options: object) -> "subprocess.Popen[str]":
+    environment = os.environ | {"ARGS": _ARGS, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-m", "workflow.run"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+def _run(folder: Path, **options: object) -> tuple[int, str]:
+    run = _start(folder, **options)
+    said, _ = run.communicate(timeout=600)
+    return run.returncode, said
+
+
+def _errors(said: str) -> list[str]:
+    assert "Traceback" not in said, said[-3000:]
+    return [line for line in said.splitlines() if line.startswith("error: ")]
+
+
+def _same(folder: Path, undisturbed: Path) -> None:
+    tables = Path("results/faults/tables")
+    names = sorted(path.name for path in (undisturbed / tables).iterdir())
+    same, differ, missing = filecmp.cmpfiles(
+        undisturbed / tables, folder / tables, names, shallow=False
+    )
+    assert (sorted(same), differ, missing) == (names, [], [])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    code, said = _run(folder)
+    assert code == 0, said[-3000:]
+    return folder
+
+
+@pytest.fixture
+def copy(undisturbed: Path, tmp_path: Path) -> Path:
+    """A folder in which the experiment is done."""
+    subprocess.run(["cp", "-a", f"{undisturbed}/.", str(tmp_path)], check=True)
+    return tmp_path
+
+
+def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    for kill in range(_KILLS):
+        run = _start(tmp_path)
+        try:
+            run.wait(timeout=chance.uniform(0.5, 8))
+        except subprocess.TimeoutExpired:
+            # All of it at once, or just the process in front, whose jobs go on by themselves.
+            (os.killpg if kill % 2 else os.kill)(run.pid, signal.SIGKILL)
+        assert run.stdout is not None
+        threading.Thread(target=run.stdout.read, daemon=True).start()
+        run.wait()
+    end = time.monotonic() + 300
+    while True:  # a run whose front was killed still holds the folder until its last job ends
+        code, said = _run(tmp_path)
+        if "another run is at work" not in said or time.monotonic() > end:
+            break
+    assert code == 0, said[-3000:]
+    _same(tmp_path, undisturbed)
+    assert not list(tmp_path.glob("results/*/*/.partial*"))
+
+
+def test_two_runs_at_once(undisturbed: Path, tmp_path: Path) -> None:
+    runs = [_start(tmp_path) for _ in range(2)]
+    said = [run.communicate(timeout=600)[0] for run in runs]
+    codes = sorted(run.returncode for run in runs)
+    assert codes == [0, 2], said
+    (refused,) = [line for text in said for line in _errors(text)]
+    assert "another run is at work in this folder" in refused
+    _same(tmp_path, undisturbed)
+
+
+def test_a_full_disk(undisturbed: Path, tmp_path: Path) -> None:
+    size = sum(path.stat().st_size for path in undisturbed.rglob("*") if path.is_file())
+    mounted = _mount(tmp_path, f"size={size // 2}")
+    options: dict[str, object] = {} if mounted else {"preexec_fn": _only_small_files}
+    try:
+        code, said = _run(tmp_path, **options)
+        assert code != 0
+        assert _errors(said), said[-3000:]
+        if mounted:
+            _mount(tmp_path, f"remount,size={4 * size}")
+        code, said = _run(tmp_path)
+        assert code == 0, said[-3000:]
+        _same(tmp_path, undisturbed)
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def _mount(folder: Path, options: str) -> bool:
+    """A small disk, which only root can have."""
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def _only_small_files() -> None:
+    """In the child: larger files cannot be written, as on a disk that is full."""
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+
+def _truncate(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "damage"),
+    [
+        ("results/jacobian/*/gram.safetensors", _truncate),
+        ("results/convert/*/generator.safetensors", _flip),
+        ("results/subspace/*/directions.safetensors", _flip),
+    ],
+)
+def test_a_damaged_artefact_is_refused_by_name(
+    copy: Path, undisturbed: Path, pattern: str, damage: Callable[[Path], None]
+) -> None:
+    path = sorted(copy.glob(pattern))[0]
+    before = path.stat()
+    damage(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # nobody sees it by the time
+    for folder in ("tables", "figure", "edit", "metrics", "factorize", "faults"):
+        subprocess.run(["rm", "-rf", str(copy / "results" / folder)], check=True)
+    code, said = _run(copy)
+    assert code != 0
+    errors = _errors(said)
+    assert errors
+    assert any(f"{path.relative_to(copy)}: its content is not what" in line for line in errors)
+    subprocess.run(["rm", "-rf", str(path.parent)], check=True)  # as the error says
+    code, said = _run(copy)
+    assert code == 0, said[-3000:]
+    _same(copy, undisturbed)
+
+
+def test_results_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("not a folder")
+    code, said = _run(tmp_path)
+    assert code != 0
+    assert _errors(said)
+    assert (tmp_path / "results").read_text() == "not a folder"
+
+
+def test_a_clock_set_back(copy: Path, undisturbed: Path) -> None:
+    tomorrow = time.time() + 86_400
+    for path in copy.rglob("*"):
+        os.utime(path, (tomorrow, tomorrow))
+    subprocess.run(["rm", "-rf", *map(str, copy.glob("results/edit/*"))], check=True)
+    code, said = _run(copy)
+    assert code == 0, said[-3000:]
+    _same(copy, undisturbed)

@@ -7,10 +7,13 @@ import logging
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from lowrankgan.errors import LowRankGANError
 
@@ -39,6 +42,7 @@ class Job:
 
 def run(main: Callable[[Job], None]) -> None:
     """Run a script on the job in its one argument; ends the process with 1 on a user's error."""
+    started = time.time()
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     raw = json.loads(sys.argv[1])
     target = Path(raw["output"])
@@ -50,6 +54,8 @@ def run(main: Callable[[Job], None]) -> None:
         main(Job(raw["settings"], inputs, partial))
         (partial / "record.json").write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
         _publish(partial, target)
+        to_start = started - psutil.Process().create_time()
+        print(f"time: {to_start:.1f} s to start, {time.time() - started:.1f} s of work")
     except LowRankGANError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

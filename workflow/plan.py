@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -54,13 +54,6 @@ class Step:
         inputs = {role: [step.folder for step in steps] for role, steps in self.parents.items()}
         return canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
 
-    def lineage(self) -> Iterator["Step"]:
-        """Everything that it builds on, then the step itself; one may come more than once."""
-        for steps in self.parents.values():
-            for parent in steps:
-                yield from parent.lineage()
-        yield self
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -90,7 +83,24 @@ class Plan:
     @cached_property
     def steps(self) -> dict[tuple[str, str], Step]:
         """Steps by stage and key, each after the steps that it builds on."""
-        return {(step.stage, step.key): step for end in self.final for step in end.lineage()}
+        return lineage(self.final)
+
+
+def lineage(ends: Iterable[Step]) -> dict[tuple[str, str], Step]:
+    """Everything that some steps build on and they themselves, each after what it builds on."""
+    found: dict[tuple[str, str], Step] = {}
+
+    def visit(step: Step) -> None:
+        # Steps share most of what they build on, so each is gone through once.
+        if (step.stage, step.key) not in found:
+            for steps in step.parents.values():
+                for parent in steps:
+                    visit(parent)
+            found[step.stage, step.key] = step
+
+    for end in ends:
+        visit(end)
+    return found
 
 
 def canonical(value: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from workflow.plan import Step, canonical
+from workflow.plan import Step, canonical, lineage
 from workflow.train_schema import PictureFolder, Training
 
 
@@ -23,7 +23,7 @@ class TrainPlan:
     @property
     def steps(self) -> dict[tuple[str, str], Step]:
         """Steps by stage and key, each after the steps that it builds on."""
-        return {(step.stage, step.key): step for step in self.card.lineage()}
+        return lineage([self.card])
 
 
 def unroll_training(training: Training) -> TrainPlan:

@@ -2,6 +2,7 @@
 # make run ARGS='experiment=ffhq region=[eyes,mouth]'
 # make train                                 a BigGAN of its own, see conf/train
 # make test, make lint                       what CI runs
+# make bench, make bench-gpu                 speed, both sides in one process: benchmarks/results.md
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PROFILE ?= profiles/default
@@ -9,9 +10,9 @@ ARGS ?=
 export ARGS PROFILE
 
 BIN := .venv/bin
-SOURCES := lowrankgan workflow scripts tests
+SOURCES := lowrankgan workflow scripts benchmarks tests
 
-.PHONY: run train test lint format
+.PHONY: run train test lint format bench bench-gpu
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
@@ -34,6 +35,16 @@ format: .venv/.complete
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+bench: .venv/.bench
+	@$(BIN)/python -m benchmarks.run cpu
+
+bench-gpu: .venv/.complete
+	@$(BIN)/python -m benchmarks.run gpu
+
+.venv/.bench: .venv/.complete benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
 
 # torch first: what is installed after it then takes the build that is there.
 .venv/.complete: requirements.lock

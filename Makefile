@@ -3,6 +3,7 @@
 # make paper, make paper ARGS=quick          every method compared, see conf/experiment/paper_*
 # make train                                 a BigGAN of its own, see conf/train
 # make test, make test-slurm, make lint      what CI runs
+# make bench, make bench-gpu                 speed, both sides in one process: benchmarks/results.md
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PROFILE ?= profiles/default
@@ -10,9 +11,9 @@ ARGS ?=
 export ARGS PROFILE
 
 BIN := .venv/bin
-SOURCES := lowrankgan workflow scripts tests
+SOURCES := lowrankgan workflow scripts benchmarks tests
 
-.PHONY: run paper train test test-slurm lint format
+.PHONY: run paper train test test-slurm lint format bench bench-gpu
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
@@ -52,6 +53,16 @@ format: .venv/.complete
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+bench: .venv/.bench
+	@$(BIN)/python -m benchmarks.run cpu
+
+bench-gpu: .venv/.complete
+	@$(BIN)/python -m benchmarks.run gpu
+
+.venv/.bench: .venv/.complete benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $@
 
 # torch first: what is installed after it then takes the build that is there.
 .venv/.complete: requirements.lock

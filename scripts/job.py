@@ -8,6 +8,7 @@ import platform
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ def run(main: Callable[[Job], None]) -> None:
     What it writes stands in a folder of this process until it is whole: of a run that was killed
     a job may still be at work while the next run starts the same one.
     """
+    started = time.time()
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     raw = json.loads(unpacked(sys.argv[1]))
     target = Path(raw["output"])
@@ -61,6 +63,8 @@ def run(main: Callable[[Job], None]) -> None:
         main(Job(raw["settings"], inputs, partial))
         (partial / RECORD).write_text(json.dumps(_record(raw, partial), indent=1) + "\n")
         _publish(partial, target)
+        to_start = started - psutil.Process().create_time()
+        print(f"time: {to_start:.1f} s to start, {time.time() - started:.1f} s of work")
     except (LowRankGANError, OSError, SafetensorError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

@@ -24,7 +24,7 @@ from workflow.schema import (
     Published,
     Ruled,
 )
-from workflow.steps import Step
+from workflow.steps import Step, lineage
 
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
@@ -62,7 +62,7 @@ class Plan:
     @cached_property
     def steps(self) -> dict[tuple[str, str], Step]:
         """Steps by stage and key, each after the steps that it builds on."""
-        return {(step.stage, step.key): step for end in self.final for step in end.lineage()}
+        return lineage(self.final)
 
 
 def unroll(configuration: Configuration) -> Plan:

@@ -1,6 +1,6 @@
 """Jobs, each cached under the hash of exactly what it reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -45,9 +45,19 @@ class Step:
             canonical({"settings": self.settings, "inputs": inputs, "output": self.folder})
         )
 
-    def lineage(self) -> Iterator["Step"]:
-        """Everything that it builds on, then the step itself; one may come more than once."""
-        for steps in self.parents.values():
-            for parent in steps:
-                yield from parent.lineage()
-        yield self
+
+def lineage(ends: Iterable[Step]) -> dict[tuple[str, str], Step]:
+    """Everything that some steps build on and they themselves, each after what it builds on."""
+    found: dict[tuple[str, str], Step] = {}
+
+    def visit(step: Step) -> None:
+        # Steps share most of what they build on, so each is gone through once.
+        if (step.stage, step.key) not in found:
+            for steps in step.parents.values():
+                for parent in steps:
+                    visit(parent)
+            found[step.stage, step.key] = step
+
+    for end in ends:
+        visit(end)
+    return found

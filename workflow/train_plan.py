@@ -7,7 +7,7 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import canonical
-from workflow.steps import Step
+from workflow.steps import Step, lineage
 from workflow.train_schema import PictureFolder, Training
 
 
@@ -24,7 +24,7 @@ class TrainPlan:
     @property
     def steps(self) -> dict[tuple[str, str], Step]:
         """Steps by stage and key, each after the steps that it builds on."""
-        return {(step.stage, step.key): step for step in self.card.lineage()}
+        return lineage([self.card])
 
 
 def unroll_training(training: Training) -> TrainPlan:

@@ -1,0 +1,154 @@
+"""Principal component pursuit of real Gram matrices: the published solver against this one."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.measure import seconds
+from lowrankgan.factorization import LowRank, principal_component_pursuit, scaled_lambda
+
+Array = NDArray[np.float64]
+Grams = Mapping[str, tuple[Array, Array]]
+
+_PUBLISHED_TOLERANCE, _PUBLISHED_ITERATIONS = 1e-7, 10_000
+_OPTIMUM = 1e-8  # tolerance of the solution that both are compared with
+
+
+class Published(NamedTuple):
+    """How the published solver ended: L, the multiplier Y, and the seconds of each iteration."""
+
+    low_rank: Array
+    multiplier: Array
+    seconds: Array
+
+
+def published_pursuit(matrix: Array, lam: float) -> Published:
+    """Alternating directions with a fixed penalty, stopped by the primal residual alone.
+
+    Candes, Li, Ma and Wright, "Robust Principal Component Analysis?", 2011, algorithm 1, with the
+    settings of the authors' code: mu = n^2 / (4 ||M||_1), the norm that ord=1 means in numpy.
+    """
+    mu = matrix.size / (4 * np.linalg.norm(matrix, 1))
+    enough = _PUBLISHED_TOLERANCE * np.linalg.norm(matrix)
+    sparse, multiplier = np.zeros_like(matrix), np.zeros_like(matrix)
+    took = []
+    for _ in range(_PUBLISHED_ITERATIONS):
+        start = time.perf_counter()
+        u, values, v = np.linalg.svd(matrix - sparse + multiplier / mu, full_matrices=False)
+        low_rank = u * np.maximum(values - 1 / mu, 0) @ v
+        rest = matrix - low_rank + multiplier / mu
+        sparse = np.sign(rest) * np.maximum(np.abs(rest) - lam / mu, 0)
+        residual = matrix - low_rank - sparse
+        multiplier += mu * residual
+        took.append(time.perf_counter() - start)
+        if np.linalg.norm(residual) <= enough:
+            break
+    return Published(low_rank, multiplier, np.array(took))
+
+
+def run(grams: Grams, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Both solvers on one region's Gram matrix, run to their own end, and against the optimum."""
+    s = settings["factorization"]
+    gram = grams[s["region"]][0]
+    lam, repeats = scaled_lambda(len(gram)), settings["repeats"]
+    tolerance, limit = s["tolerance"], s["max_iterations"]
+    published = published_pursuit(gram, lam)
+    found: dict[str, LowRank] = {}
+
+    def ours() -> None:
+        found["this"] = principal_component_pursuit(gram, lam, tolerance, limit)
+
+    times = seconds({"this": ours}, repeats)
+    best = _low_rank(principal_component_pursuit(gram, lam, _OPTIMUM, 20 * limit))
+    optimum = _objective(gram, best, lam)
+    parts = {"published": published.low_rank, "this": _low_rank(found["this"])}
+    # One long run: its spread is that of equal parts of it, each scaled to the whole.
+    blocks = [block.mean() for block in np.array_split(published.seconds, repeats)]
+    times["published"] = [float(len(published.seconds) * mean) for mean in blocks]
+    pursuit = found["this"].pursuit
+    assert pursuit is not None
+    bound = _lower_bound(gram, published.multiplier, lam)
+    return {
+        "matrix": f"{s['region']}, inside, {len(gram)} x {len(gram)}",
+        "lambda": lam,
+        "seconds": times,
+        "iterations": {"published": len(published.seconds), "this": pursuit.iterations},
+        "rank": {"published": int(np.linalg.matrix_rank(parts["published"]))}
+        | {"this": found["this"].rank},
+        "residuals": {"primal": pursuit.primal_residual, "dual": pursuit.dual_residual},
+        "excess": {k: _objective(gram, part, lam) / optimum - 1 for k, part in parts.items()},
+        "error": {k: _distance(part, best) for k, part in parts.items()},
+        "duality_gap": optimum / bound - 1,
+    }
+
+
+def sweep(grams: Grams, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Pursuit of every region, inside and outside, at many lambdas, as jobs of one core each."""
+    s = settings["factorization"]
+    scale = scaled_lambda(len(next(iter(grams.values()))[0]))
+    lambdas = scale * np.geomspace(0.5, 2, s["lambdas"])
+    chosen = np.linspace(0, len(lambdas) - 1, s["timed_lambdas"], dtype=int)
+    arguments = (s["tolerance"], s["max_iterations"])
+    jobs = [
+        (gram, float(lambdas[index]), *arguments)
+        for index in chosen
+        for name in s["regions"]
+        for gram in grams[name]
+    ]
+    # Set before the processes start, for that is when their linear algebra reads it.
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(s["processes"], context) as pool:
+            list(pool.map(_ready, range(s["processes"])))
+            start = time.perf_counter()
+            ranks = list(pool.map(_rank, *zip(*jobs, strict=True)))
+            took = time.perf_counter() - start
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+    return {
+        "pursuits": 2 * len(s["regions"]) * len(lambdas),
+        "timed": len(jobs),
+        "processes": s["processes"],
+        "seconds": took * len(lambdas) / len(chosen),
+        "ranks": [min(ranks), max(ranks)],
+    }
+
+
+def _ready(_: int) -> None:
+    """Have a process import what it needs, and wait a little so that each of them does."""
+    principal_component_pursuit(np.eye(64), 0.1, 1e-3, 1000)
+    time.sleep(1)
+
+
+def _rank(gram: Array, lam: float, tolerance: float, max_iterations: int) -> int:
+    return principal_component_pursuit(gram, lam, tolerance, max_iterations).rank
+
+
+def _low_rank(found: LowRank) -> Array:
+    return found.eigenvectors * found.eigenvalues @ found.eigenvectors.T
+
+
+def _objective(matrix: Array, low_rank: Array, lam: float) -> float:
+    """||L||_* + lam ||M - L||_1: S is taken as the whole rest, so that both are feasible."""
+    return float(np.linalg.norm(low_rank, "nuc") + lam * np.abs(matrix - low_rank).sum())
+
+
+def _lower_bound(matrix: Array, multiplier: Array, lam: float) -> float:
+    """Weak duality: <M, Y> bounds the objective for any Y with |Y_ij| <= lam, ||Y||_2 <= 1."""
+    size = max(1.0, float(np.linalg.norm(multiplier, 2)), float(np.abs(multiplier).max()) / lam)
+    return float(np.sum(matrix * multiplier) / size)
+
+
+def _distance(found: Array, expected: Array) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

@@ -1,0 +1,151 @@
+"""The whole Jacobian of one image: the published reverse-mode loop, vmap(jvp), this engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import jvp, vmap
+
+from benchmarks.measure import peak_memory, seconds
+from benchmarks.problems import boxes
+from lowrankgan.generators.base import Generator
+from lowrankgan.gram import gram_matrices
+from lowrankgan.jacobian import Jacobian
+from lowrankgan.krylov import Leading, leading_directions, region_operator
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Grams = dict[str, tuple[Array, Array]]
+Image = Callable[[Tensor], Tensor]
+
+
+class PublishedLoop:
+    """Rows of the Jacobian of the grey image, as the authors' code takes all of them.
+
+    One reverse pass for every pixel, through a graph that is made once and kept.
+    """
+
+    def __init__(self, image: Image, w: Tensor) -> None:
+        self._w = w.detach().clone().requires_grad_()
+        self._pixels = image(self._w).mean(0).flatten()
+
+    def rows(self, chosen: Sequence[int]) -> Tensor:
+        """Some of the rows [n, d]."""
+        found = [
+            torch.autograd.grad(self._pixels[row], self._w, retain_graph=True)[0] for row in chosen
+        ]
+        return torch.stack(found)
+
+
+def run(generator: Generator, ws: Tensor, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare on one W+ latent [L, D]; times are for the whole J, shares of it extrapolated."""
+    s, side = settings["jacobian"], settings["analysis_resolution"]
+    d, count = generator.w_dim, min(s["columns"], generator.w_dim)
+    origin, basis = ws.new_zeros(d), torch.eye(d, dtype=ws.dtype, device=ws.device)
+
+    def image(offset: Tensor) -> Tensor:
+        slots = [w + torch.nn.functional.pad(offset, (0, ws.shape[1] - d)) for w in ws[:, None]]
+        return generator.forward_averaged(slots, side)[0]
+
+    def naive() -> Tensor:
+        return vmap(lambda t: jvp(image, (origin,), (t,))[1])(basis[:2])
+
+    def forwards(batch: int) -> Callable[[], None]:
+        repeated = ws.expand(batch, -1, -1)
+
+        @torch.inference_mode()
+        def render() -> None:
+            for _ in range(count // batch):
+                generator.render(repeated, side)
+
+        return render
+
+    rows = np.linspace(0, side * side - 1, s["rows"], dtype=int).tolist()
+    columns = Jacobian(generator, ws, range(generator.num_layers), side)
+    published = PublishedLoop(image, origin)
+    sides: dict[str, Callable[[], object]] = {
+        "published": lambda: published.rows(rows),
+        "vmap(jvp)": naive,
+        "linearization": lambda: Jacobian(generator, ws, range(generator.num_layers), side),
+        "engine": lambda: columns[:count],
+        **{f"forward x {batch}": forwards(batch) for batch in s["batches"] if batch <= count},
+    }
+    times = seconds(sides, settings["repeats"])
+    whole = {"published": side * side / len(rows), "vmap(jvp)": d / 2, "linearization": 1.0}
+    whole |= {f"forward x {batch}": d / (count // batch * batch) for batch in s["batches"]}
+    scaled = {name: np.array(found) * whole.get(name, d / count) for name, found in times.items()}
+    scaled["engine"] = scaled["engine"] + scaled.pop("linearization")
+    batches = [name for name in scaled if name.startswith("forward")]
+    floor = min(batches, key=lambda name: float(np.median(scaled[name])))
+    scaled["floor"] = scaled[floor]
+    return {
+        "generator": f"{type(generator).__name__}, {generator.resolution} px, d = {d}",
+        "d": d,
+        "resolution": side,
+        "seconds": {name: found.tolist() for name, found in scaled.items()},
+        "extrapolated": {"published": len(rows), "vmap(jvp)": 2, "engine": count, "floor": count},
+        "floor": floor,
+        "error": _errors(published.rows(rows), rows, columns[:count], naive()),
+    }
+
+
+def sweep(
+    generator: Generator, ws: Tensor, masks: Mapping[str, Mask], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], Grams]:
+    """All columns of J at once, nothing extrapolated, and the Gram matrices of many regions.
+
+    To be called before what else takes memory: the peak is that of the process.
+
+    Returns:
+        What was measured, and the Gram matrices of the given regions.
+    """
+    side, held = settings["analysis_resolution"], list[Tensor]()
+    many = boxes(side, settings["grams"]["regions"])
+
+    def whole() -> None:
+        held.append(Jacobian(generator, ws, range(generator.num_layers), side)[:])
+
+    times = seconds({"jacobian": whole}, 1, warm_up=0)
+    repeats = min(2, settings["repeats"])
+    times |= seconds({"grams": lambda: gram_matrices(held[0], many)}, repeats, warm_up=0)
+    measured = {"regions": len(many), "seconds": times, "peak_gb": peak_memory()}
+    return measured, gram_matrices(held[0], {**many, **masks})
+
+
+def krylov(
+    generator: Generator, ws: Tensor, mask: Mask, inside: Array, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Leading directions of one region without J, against those of its whole Gram matrix."""
+    side, s = settings["analysis_resolution"], settings["krylov"]
+    layers, found = range(generator.num_layers), list[Leading]()
+
+    def free() -> None:
+        operator = region_operator(generator, ws, layers, side, mask)
+        found.append(leading_directions(operator, generator.w_dim, s["count"], s["tolerance"]))
+
+    times = seconds({"matrix-free": free}, min(2, settings["repeats"]), warm_up=0)
+    values, vectors = np.linalg.eigh(inside)
+    expected = values[::-1][: s["count"]]
+    cosines = (found[0].vectors * vectors[:, ::-1][:, : s["count"]].T).sum(1)
+    return {
+        "region": s["region"],
+        "count": s["count"],
+        "products": found[0].products,
+        "seconds": times,
+        "relative_residual": float(found[0].residuals.max()),
+        "error": float(np.abs(found[0].values / expected - 1).max()),
+        "least_cosine": float(np.abs(cosines).min()),
+    }
+
+
+def _errors(reverse: Tensor, rows: list[int], columns: Tensor, first: Tensor) -> dict[str, float]:
+    """Relative difference between what the sides computed, where they overlap."""
+    reverse = reverse[:, : len(columns)]
+    forward = columns.mean(1).flatten(1)[:, rows].T
+    return {
+        "engine against published": float((forward - reverse).norm() / reverse.norm()),
+        "engine against vmap(jvp)": float((columns[:2] - first).norm() / first.norm()),
+    }

@@ -1,0 +1,224 @@
+"""The table and the figure of benchmarks, from their results.json alone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lowrankgan.figures.style import (
+    FAINT,
+    INK,
+    MUTED,
+    PALETTE,
+    end_labels,
+    log_ticks,
+    panels,
+    styled,
+)
+from lowrankgan.files import replacing
+
+_UNITS = {"seconds": "time", "gb": "memory"}
+_NAMES = {"d": "d", "resolution": "resolution", "regions": "regions"}
+_NAMES |= {"images": "analysis images", "faces": "edited faces"}
+
+
+class Ratio(NamedTuple):
+    """How many times longer one side takes than the other.
+
+    Attributes:
+        name: both sides.
+        values: median, least and largest over the repeats.
+        aim: what was aimed at.
+        error: relative error of what was computed.
+        note: what was left out of the measurement.
+    """
+
+    name: str
+    values: tuple[float, float, float]
+    aim: str = ""
+    error: str = ""
+    note: str = ""
+
+
+def write(stem: Path) -> None:
+    """Write stem.md and stem.png from stem.json."""
+    results = json.loads(stem.with_suffix(".json").read_text())
+    with replacing(stem.with_suffix(".md")) as temporary:
+        temporary.write_text(table(results))
+    with replacing(stem.with_suffix(".png")) as temporary:
+        figure(results).savefig(
+            temporary, format="png", dpi=150, facecolor="white", metadata={"Software": None}
+        )
+
+
+def ratios(results: Mapping[str, Any]) -> list[Ratio]:
+    """Every comparison that was measured."""
+    found = list(_of_jacobian(results))
+    if "factorization" in results:
+        pursuit = results["factorization"]
+        excess = " and ".join(f"{pursuit['excess'][side]:.0e}" for side in ("published", "this"))
+        found.append(
+            Ratio(
+                "published pursuit / this one",
+                _ratio(pursuit["seconds"]["published"], pursuit["seconds"]["this"]),
+                "at least 20",
+                f"objective above the optimum by {excess}",
+                f"{pursuit['matrix']}; both run to their end",
+            )
+        )
+    if "forward" in results:
+        forward = results["forward"]
+        found.append(
+            Ratio(
+                "OpenVINO's forward / this one",
+                _ratio(forward["seconds"]["openvino"], forward["seconds"]["this"]),
+                "at least 1",
+                f"{forward['error']:.0e}",
+                f"{forward['resolution']} px, float32",
+            )
+        )
+    return found
+
+
+def _of_jacobian(results: Mapping[str, Any]) -> Iterator[Ratio]:
+    measured, grams = results["jacobian"], results["grams"]
+    times, share, errors = measured["seconds"], measured["extrapolated"], measured["error"]
+    d, rows = measured["d"], measured["resolution"] ** 2
+    floor_aim = "at most 2" if results["machine"]["gpu"] else "at most 1.5"
+    columns = "" if share["engine"] == d else f" and {share['engine']} of {d} columns"
+    yield Ratio(
+        "published loop / this engine",
+        _ratio(times["published"], times["engine"]),
+        "at least 200",
+        f"{errors['engine against published']:.0e}",
+        f"extrapolated from {share['published']} of {rows} rows{columns}",
+    )
+    yield Ratio(
+        "vmap(jvp) / this engine",
+        _ratio(times["vmap(jvp)"], times["engine"]),
+        "",
+        f"{errors['engine against vmap(jvp)']:.0e}",
+        f"extrapolated from {share['vmap(jvp)']} of {d}{columns}",
+    )
+    yield Ratio(
+        f"this engine / floor ({d} forward passes)",
+        _ratio(times["engine"], times["floor"]),
+        floor_aim,
+        "",
+        f"{measured['floor']}" + (f"; extrapolated from {share['engine']}" if columns else ""),
+    )
+    whole = grams["seconds"]["jacobian"]
+    yield Ratio(f"all {d} columns, measured / floor", _ratio(whole, times["floor"]), floor_aim)
+    yield Ratio(
+        f"Gram matrices of {grams['regions']} regions / all columns",
+        _ratio(grams["seconds"]["grams"], whole),
+        "at most 0.1",
+    )
+    if "krylov" in results:
+        krylov = results["krylov"]
+        yield Ratio(
+            f"all columns / {krylov['count']} directions without J",
+            _ratio(whole, krylov["seconds"]["matrix-free"]),
+            "",
+            f"{krylov['error']:.0e}",
+            f"{krylov['products']} products, residual {krylov['relative_residual']:.0e}",
+        )
+
+
+def _ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, float, float]:
+    """Median, least and largest; of what was timed in turn, each repeat has its own ratio."""
+    top, bottom = np.array(over), np.array(under)
+    if len(top) != len(bottom):
+        top, bottom = (top, np.median(bottom)) if len(top) > 1 else (np.median(top), bottom)
+    each = top / bottom
+    return float(np.median(each)), float(np.min(each)), float(np.max(each))
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Markdown: the ratios, what was measured in seconds and GB, the exponents, the machine."""
+    lines = ["| ratio of times | median (range over repeats) | aim | relative error | |"]
+    lines.append("|---|---|---|---|---|")
+    for ratio in ratios(results):
+        middle, low, high = (f"{value:#.3g}".rstrip(".") for value in ratio.values)
+        spread = f"{middle} ({low} to {high})" if low != high else f"{middle} (once)"
+        lines.append(f"| {ratio.name} | {spread} | {ratio.aim} | {ratio.error} | {ratio.note} |")
+    lines += ["", "| limit | measured | aim |", "|---|---|---|"]
+    lines += [f"| {name} | {value} | {aim} |" for name, value, aim in _limits(results)]
+    if "scaling" in results:
+        lines += ["", "| cost grows with | as its power, time | memory | measured at |"]
+        lines.append("|---|---|---|---|")
+        for size, found in results["scaling"]["sizes"].items():
+            powers = " | ".join(f"{found['exponent'][key]:.2f}" for key in _UNITS)
+            values = ", ".join(map(str, found["value"]))
+            lines.append(f"| {_NAMES[size]} | {powers} | {values} |")
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
+    device = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"
+    lines += [
+        "",
+        f"{results['jacobian']['generator']}; J at {results['jacobian']['resolution']} px.",
+    ]
+    lines += [f"{device}, load {machine['load']:.1f} at the start; {machine['date']}; {versions}."]
+    return "\n".join(lines) + "\n"
+
+
+def _limits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    grams = results["grams"]
+    yield "all columns of J", f"{grams['seconds']['jacobian'][0]:.1f} s", ""
+    yield "peak memory up to there", f"{grams['peak_gb']:.1f} GB", ""
+    if "sweep" in results:
+        sweep = results["sweep"]
+        name = f"{sweep['pursuits']} pursuits (20 lambdas, 10 regions, inside and outside)"
+        share = f"extrapolated from {sweep['timed']}"
+        note = "" if sweep["timed"] == sweep["pursuits"] else f", {share}"
+        yield f"{name} on {sweep['processes']} cores", f"{sweep['seconds']:.0f} s{note}", "120 s"
+    if "planning" in results:
+        plan = results["planning"]
+        yield f"`snakemake -n` of {plan['jobs']:,} jobs", f"{plan['seconds']:.0f} s", "60 s"
+
+
+@styled
+def figure(results: Mapping[str, Any]) -> Figure:
+    """The ratios, and time and memory against size."""
+    drawn, axes = panels(3 if "scaling" in results else 1, 4.2, 3.4)
+    _draw_ratios(axes[0], ratios(results))
+    for one, key in zip(axes[1:], _UNITS, strict=False):
+        _draw_scaling(one, results["scaling"]["sizes"], key)
+    return drawn
+
+
+def _draw_ratios(axes: Axes, found: Sequence[Ratio]) -> None:
+    places = range(len(found))
+    middle, low, high = np.array([ratio.values for ratio in found]).T
+    axes.barh(places, middle, color=PALETTE[0], height=0.6, zorder=2)
+    spread = np.array([middle - low, high - middle])
+    axes.errorbar(middle, places, xerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    for place, ratio in zip(places, found, strict=True):
+        axes.text(
+            ratio.values[2] * 1.15, place, f"{ratio.values[0]:.3g}", va="center", fontsize=7.5
+        )
+    axes.axvline(1, color=MUTED, lw=0.8)
+    axes.set(xscale="log", xlim=(min(low) / 3, max(high) * 6), title="Ratios of times")
+    axes.set_yticks(list(places), [ratio.name for ratio in found])
+    axes.invert_yaxis()
+    axes.grid(axis="x", color=FAINT)
+
+
+def _draw_scaling(axes: Axes, sizes: Mapping[str, Any], key: str) -> None:
+    ends, colours = {}, {}
+    for (size, found), colour in zip(sizes.items(), PALETTE, strict=False):
+        relative = np.array(found["value"]) / found["value"][0]
+        measured = [float(np.median(value)) for value in found[key]]
+        axes.plot(relative, measured, color=colour, marker="o", ms=3)
+        name = f"{_NAMES[size]} (power {found['exponent'][key]:.2f})"
+        ends[name], colours[name] = (float(relative[-1]), measured[-1]), colour
+    unit = {"seconds": "seconds", "gb": "GB beyond imports and weights"}[key]
+    axes.set(xscale="log", yscale="log", xlabel="size over the smallest", ylabel=unit)
+    axes.set_title(f"{_UNITS[key].capitalize()} against size")
+    axes.grid(color=FAINT)
+    log_ticks(axes.xaxis)
+    end_labels(axes, ends, colours)

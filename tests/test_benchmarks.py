@@ -1,0 +1,89 @@
+"""`make bench` with tiny settings; what it measures is not asserted, what it says of it is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import factorization, report, run
+from tests.test_factorization import gram_of, lower_bound, objective
+
+TINY: dict[str, Any] = {
+    "overrides": ["experiment=dcgan_small"],
+    "repeats": 2,
+    "analysis_resolution": 32,
+    "seed": 0,
+    "jacobian": {"rows": 2, "columns": 4, "batches": [1, 2]},
+    "grams": {"regions": 3},
+    "krylov": {"region": "eyes", "count": 2, "tolerance": 1e-3},
+    "factorization": {
+        "region": "eyes",
+        "regions": ["eyes", "mouth"],
+        "tolerance": 1e-5,
+        "max_iterations": 5000,
+        "lambdas": 2,
+        "timed_lambdas": 1,
+        "processes": 1,
+    },
+    "scaling": {
+        "repeats": 1,
+        "base": {"d": 8, "resolution": 16, "channels": 4, "regions": 1, "images": 1},
+        **{size: [1, 2] for size in ("regions", "images", "faces")},
+        "d": [8, 16],
+        "resolution": [16, 32],
+    },
+    "planning": {"values": 2, "seeds": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
+    return run.measure(TINY)
+
+
+def test_every_side_computed_the_same(results: dict[str, Any]) -> None:
+    assert max(results["jacobian"]["error"].values()) < 1e-4
+    assert results["krylov"]["error"] < 1e-2
+    assert abs(results["factorization"]["excess"]["this"]) < 1e-3
+    assert results["planning"]["jobs"] > 30
+
+
+def test_results_become_a_table_and_a_figure(results: dict[str, Any], tmp_path: Path) -> None:
+    run.write(results, tmp_path / "results")
+    assert json.loads((tmp_path / "results.json").read_text())["settings"] == TINY
+    table = (tmp_path / "results.md").read_text()
+    for ratio in report.ratios(results):
+        assert f"| {ratio.name} | {ratio.values[0]:#.3g}".rstrip(".") in table
+    assert "extrapolated from 2 of 1024 rows and 4 of 100 columns" in table
+    assert "8 pursuits" in table
+    with Image.open(tmp_path / "results.png") as picture:
+        assert picture.width > 1000
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"results.{kind}" for kind in ("json", "md", "png")
+    }
+
+
+def test_without_a_gpu_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert run.main("gpu") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_published_pursuit_nears_the_optimum() -> None:
+    gram, lam = gram_of(48, 2.0), 48**-0.5
+    found = factorization.published_pursuit(gram, lam)
+    bound = lower_bound(gram, lam)
+    assert 0 <= objective(gram, found.low_rank, lam) / bound - 1 < 1e-2
+    assert np.abs(found.multiplier).max() <= lam * (1 + 1e-9)
+
+
+def test_readme_quotes_what_was_measured() -> None:
+    readme = (run.FOLDER.parent / "README.md").read_text()
+    quoted = (run.FOLDER / "results.md").read_text().split("\n\n")[0]
+    assert quoted in readme

@@ -27,7 +27,8 @@ def main(job: Job) -> None:
     steps = [Path(folder) for folder in job.settings["steps"]]
     manifest = manifest_of(job.output, steps, Path(__file__).resolve().parent.parent)
     (job.output / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
-    index = pd.DataFrame(manifest["steps"], columns=["stage", "key", "settings"])
+    index = pd.DataFrame(manifest["steps"], columns=["stage", "settings"])
+    index.insert(1, "folder", [str(folder) for folder in steps])
     index["settings"] = index["settings"].map(json.dumps)
     index.to_csv(job.output / "index.csv", index=False)
     cost = pd.DataFrame(manifest["steps"], columns=["stage", "seconds", "max_rss_mb"])

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lowrankgan.__main__ import main
 from tests.conftest import ROOT
 from tests.references import CHECKPOINTS
 from workflow.overrides import encoded
@@ -78,7 +79,8 @@ def test_every_step_says_what_made_it(finished: Path) -> None:
         assert record["sha256"]
         assert (finished / folder / "log.txt").exists()
         assert (finished / folder / "benchmark.tsv").exists()
-    assert not list(finished.glob("results/**/.partial"))
+    assert not list(finished.glob("results/**/.partial*"))
+    assert main(["verify", str(finished / "results")]) == 0
 
 
 def test_methods_of_every_kind_and_every_table(finished: Path) -> None:

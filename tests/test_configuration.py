@@ -49,7 +49,7 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ("sample.psi=wide", r"sample\.psi: 'wide', .*valid number"),
         ("sample.analysis_seeds=[]", r"sample\.analysis_seeds"),
         ("sample.analysis_seeds=[1003]", r"sample: .*unseen"),
-        ("sample.analysis_seeds=[1,1]", r"sample: seeds must differ"),
+        ("sample.analysis_seeds=[1,1]", r"sample: analysis_seeds: seeds must differ"),
         ("region.eyes.row=2", r"region\.eyes.*leave the image"),
         ("region.eyes.kind=circle", r"region\.eyes"),
         ("+region.eyes.colour=red", r"region\.eyes.*colour"),

@@ -115,7 +115,7 @@ class Sample(Strict):
         shared = set(self.analysis_seeds) & set(self.test_seeds)
         if shared or len(set(self.analysis_seeds)) < len(self.analysis_seeds):
             raise ValueError(
-                "seeds must differ, and test faces must be unseen "
+                "analysis_seeds: seeds must differ, and test faces must be unseen "
                 f"(first shared: {sorted(shared)[:1]})"
             )
         return self

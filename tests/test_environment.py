@@ -4,10 +4,12 @@ import yaml
 
 from tests.conftest import ROOT
 
+_HASHES = r"(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+"
+_PINNED = re.compile(rf"^([a-z0-9-]+==[A-Za-z0-9.]+) \\\n{_HASHES}", re.MULTILINE)
+
 
 def _lock() -> list[str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+    return _PINNED.findall((ROOT / "requirements.lock").read_text())
 
 
 def test_environment_yml_has_the_pins_of_the_lock_file() -> None:
@@ -16,9 +18,10 @@ def test_environment_yml_has_the_pins_of_the_lock_file() -> None:
     assert pinned == _lock()
 
 
-def test_everything_is_pinned_once_and_torch_as_make_installs_it_first() -> None:
-    names = [line.split("==")[0].lower() for line in _lock()]
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in _lock())
+def test_everything_is_pinned_once_with_hashes_and_torch_as_make_installs_it_first() -> None:
+    names = [line.split("==")[0] for line in _lock()]
+    text = (ROOT / "requirements.lock").read_text()
+    assert not [line for line in _PINNED.sub("", text).splitlines() if not line.startswith("#")]
     assert len(set(names)) == len(names)
     (torch,) = (line for line in _lock() if line.startswith("torch=="))
     assert f"TORCH ?= {torch}" in (ROOT / "Makefile").read_text()

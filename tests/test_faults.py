@@ -23,8 +23,9 @@ _ARGS = (
 )
 
 
-def _start(folder: Path, **options: object) -> "subprocess.Popen[str]":
+def _start(folder: Path, profile: str = "", **options: object) -> "subprocess.Popen[str]":
     environment = os.environ | {"ARGS": _ARGS, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment["PROFILE"] = profile
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
         [sys.executable, "-m", "workflow.run"],
         cwd=folder,
@@ -37,8 +38,8 @@ def _start(folder: Path, **options: object) -> "subprocess.Popen[str]":
     )
 
 
-def _run(folder: Path, **options: object) -> tuple[int, str]:
-    run = _start(folder, **options)
+def _run(folder: Path, profile: str = "", **options: object) -> tuple[int, str]:
+    run = _start(folder, profile, **options)
     said, _ = run.communicate(timeout=600)
     return run.returncode, said
 
@@ -92,6 +93,24 @@ def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
     assert code == 0, said[-3000:]
     _same(tmp_path, undisturbed)
     assert not list(tmp_path.glob("results/*/*/.partial*"))
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 8])
+def test_any_number_of_jobs_gives_the_same_tables(
+    copy: Path, undisturbed: Path, tmp_path_factory: pytest.TempPathFactory, jobs: int
+) -> None:
+    profile = tmp_path_factory.mktemp("profile") / "config.yaml"
+    text = (ROOT / "profiles/default/config.yaml").read_text()
+    assert "cores: all" in text
+    assert "mem_mb=8000" in text
+    text = text.replace("cores: all", f"cores: {jobs}").replace("mem_mb=8000", "mem_mb=64000")
+    profile.write_text(text)
+    for folder in (copy / "results").iterdir():
+        if folder.name not in ("fetch", "convert"):
+            subprocess.run(["rm", "-rf", str(folder)], check=True)
+    code, said = _run(copy, str(profile.parent))
+    assert code == 0, said[-3000:]
+    _same(copy, undisturbed)
 
 
 def test_two_runs_at_once(undisturbed: Path, tmp_path: Path) -> None:

@@ -67,9 +67,8 @@ def _problem(error: ValidationError, values: Any) -> str:
 def _path(parts: Sequence[str | int], values: Any) -> Iterator[str]:
     """Keys as the user wrote them: pydantic adds the kind of what may be of several kinds."""
     for position, part in enumerate(parts, start=1):
-        if isinstance(values, list) and isinstance(part, int):
-            values = values[part]
-        elif isinstance(values, dict) and part in values:
+        listed = isinstance(values, list) and isinstance(part, int)
+        if listed or (isinstance(values, dict) and part in values):
             values = values[part]
         elif position < len(parts):
             continue

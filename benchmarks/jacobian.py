@@ -108,7 +108,8 @@ def sweep(
     def whole() -> None:
         held.append(Jacobian(generator, ws, range(generator.num_layers), side)[:])
 
-    times = seconds({"jacobian": whole}, 1, warm_up=0)
+    # A GPU starts cold; on a CPU that does not show in minutes.
+    times = seconds({"jacobian": whole}, 1, warm_up=int(torch.cuda.is_available()))
     repeats = min(2, settings["repeats"])
     times |= seconds({"grams": lambda: gram_matrices(held[0], many)}, repeats, warm_up=0)
     measured = {"regions": len(many), "seconds": times, "peak_gb": peak_memory()}

@@ -63,7 +63,7 @@ def machine() -> dict[str, Any]:
     )
     return {
         "cpu": _cpu(),
-        "load": os.getloadavg()[0],
+        "load": [os.getloadavg()[0]],
         "threads": torch.get_num_threads(),
         "gpu": gpu,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

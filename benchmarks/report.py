@@ -162,7 +162,8 @@ def table(results: Mapping[str, Any]) -> str:
         "",
         f"{results['jacobian']['generator']}; J at {results['jacobian']['resolution']} px.",
     ]
-    lines += [f"{device}, load {machine['load']:.1f} at the start; {machine['date']}; {versions}."]
+    load = " to ".join(f"{value:.1f}" for value in machine["load"])
+    lines += [f"{device}, load {load} from start to end; {machine['date']}; {versions}."]
     return "\n".join(lines) + "\n"
 
 

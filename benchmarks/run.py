@@ -4,6 +4,7 @@ Results are written at the end, whole or not at all.
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -58,6 +59,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
             configuration = load_configuration(settings["overrides"])
             generator = fetched(configuration, Path(folder))
         _measure(generator, Path(folder), settings, results)
+    results["machine"]["load"].append(os.getloadavg()[0])
     return results
 
 

@@ -63,7 +63,7 @@ def ratios(results: Mapping[str, Any]) -> list[Ratio]:
         excess = " and ".join(f"{pursuit['excess'][side]:.0e}" for side in ("published", "this"))
         found.append(
             Ratio(
-                "published pursuit / this one",
+                "published pursuit / this one, on one core",
                 _ratio(pursuit["seconds"]["published"], pursuit["seconds"]["this"]),
                 "at least 20",
                 f"objective above the optimum by {excess}",
@@ -173,10 +173,14 @@ def _limits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     yield "peak memory up to there", f"{grams['peak_gb']:.1f} GB", ""
     if "sweep" in results:
         sweep = results["sweep"]
-        name = f"{sweep['pursuits']} pursuits (20 lambdas, 10 regions, inside and outside)"
-        share = f"extrapolated from {sweep['timed']}"
-        note = "" if sweep["timed"] == sweep["pursuits"] else f", {share}"
-        yield f"{name} on {sweep['processes']} cores", f"{sweep['seconds']:.0f} s{note}", "120 s"
+        name = (
+            f"{sweep['pursuits']} pursuits ({sweep['lambdas']} lambdas, {sweep['regions']} regions"
+        )
+        note = (
+            "" if sweep["timed"] == sweep["pursuits"] else f", extrapolated from {sweep['timed']}"
+        )
+        took = f"{sweep['seconds']:.0f} s, {sweep['core_seconds']:.0f} core-seconds{note}"
+        yield f"{name}, inside and outside) on {sweep['processes']} cores", took, "120 s"
     if "planning" in results:
         plan = results["planning"]
         yield f"`snakemake -n` of {plan['jobs']:,} jobs", f"{plan['seconds']:.0f} s", "60 s"
@@ -213,7 +217,7 @@ def _draw_scaling(axes: Axes, sizes: Mapping[str, Any], key: str) -> None:
     ends, colours = {}, {}
     for (size, found), colour in zip(sizes.items(), PALETTE, strict=False):
         relative = np.array(found["value"]) / found["value"][0]
-        measured = [float(np.median(value)) for value in found[key]]
+        measured = found[key]
         axes.plot(relative, measured, color=colour, marker="o", ms=3)
         name = f"{_NAMES[size]} (power {found['exponent'][key]:.2f})"
         ends[name], colours[name] = (float(relative[-1]), measured[-1]), colour

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -30,7 +29,6 @@ TINY: dict[str, Any] = {
         "processes": 1,
     },
     "scaling": {
-        "repeats": 1,
         "base": {"d": 8, "resolution": 16, "channels": 4, "regions": 1, "images": 1},
         **{size: [1, 2] for size in ("regions", "images", "faces")},
         "d": [8, 16],
@@ -59,7 +57,7 @@ def test_results_become_a_table_and_a_figure(results: dict[str, Any], tmp_path: 
     for ratio in report.ratios(results):
         assert f"| {ratio.name} | {ratio.values[0]:#.3g}".rstrip(".") in table
     assert "extrapolated from 2 of 1024 rows and 4 of 100 columns" in table
-    assert "8 pursuits" in table
+    assert "8 pursuits (2 lambdas, 2 regions" in table
     with Image.open(tmp_path / "results.png") as picture:
         assert picture.width > 1000
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -80,7 +78,6 @@ def test_published_pursuit_nears_the_optimum() -> None:
     found = factorization.published_pursuit(gram, lam)
     bound = lower_bound(gram, lam)
     assert 0 <= objective(gram, found.low_rank, lam) / bound - 1 < 1e-2
-    assert np.abs(found.multiplier).max() <= lam * (1 + 1e-9)
 
 
 def test_readme_quotes_what_was_measured() -> None:

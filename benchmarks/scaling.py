@@ -27,17 +27,18 @@ _TARGET, _TOLERANCE, _MAX_STEP = 0.01, 0.02, 60.0
 
 
 def run(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Vary one size at a time; exponents are slopes of the logarithms.
+    """Vary the sizes that have values, one at a time; exponents are slopes of the logarithms.
 
     Memory is what a process took beyond its imports and weights, at its peak.
     """
     s = settings["scaling"]
+    sizes = [size for size in SIZES if size in s]
     points = [
         (size, value, s["base"] | {size: value, "stage": _stage(size)})
-        for size in SIZES
+        for size in sizes
         for value in s[size]
     ]
-    found: dict[str, Any] = {size: {"value": [], "seconds": [], "gb": []} for size in SIZES}
+    found: dict[str, Any] = {size: {"value": [], "seconds": [], "gb": []} for size in sizes}
     for size, value, problem in progress(points, "problem sizes"):
         command = [sys.executable, "-m", "benchmarks.scaling", json.dumps(problem)]
         done = subprocess.run(command, capture_output=True, text=True)

@@ -30,9 +30,8 @@ TINY: dict[str, Any] = {
     },
     "scaling": {
         "base": {"d": 8, "resolution": 16, "channels": 4, "regions": 1, "images": 1},
-        **{size: [1, 2] for size in ("regions", "images", "faces")},
         "d": [8, 16],
-        "resolution": [16, 32],
+        "faces": [1, 2],
     },
     "planning": {"values": 2, "seeds": 2},
 }

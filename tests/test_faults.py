@@ -194,8 +194,9 @@ def test_a_damaged_artefact_is_refused_by_name(
 def test_results_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("not a folder")
     code, said = _run(tmp_path)
-    assert code != 0
-    assert _errors(said)
+    assert code == 2
+    (error,) = _errors(said)
+    assert error.startswith("error: results: cannot be written")
     assert (tmp_path / "results").read_text() == "not a folder"
 
 

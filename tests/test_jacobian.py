@@ -80,6 +80,9 @@ class _InPlace(Generator):
     def _map(self, z: Tensor, label: Tensor | None) -> Tensor:
         return z
 
+    def style_weights(self) -> list[Tensor]:
+        return []
+
     def forward(self, slots: Sequence[Tensor]) -> Tensor:
         (w,) = slots
         x = w.sin().repeat(1, 48).reshape(-1, 3, 8, 8)

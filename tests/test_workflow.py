@@ -155,7 +155,7 @@ def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_pat
     jobs = _jobs(run("-n"))
     assert jobs["jacobian"] == 2
     assert "fetch" in jobs  # those that only later stages need
-    assert jobs["sample"] == 1
+    assert jobs["sample"] == 2  # the test faces, and the analysis images as such
 
 
 def test_another_experiment_shares_its_weights_and_jacobians(finished: Path) -> None:

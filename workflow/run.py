@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import IO
@@ -63,7 +64,8 @@ def _locked() -> IO[str]:
     """
     path = Path(".snakemake/run.lock")
     try:
-        path.parent.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=_made(Path("results"))).close()
+        _made(path.parent)
         lock = path.open("a+")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -71,8 +73,16 @@ def _locked() -> IO[str]:
             f"{Path.cwd()}: another run is at work in this folder; wait for it to end"
         ) from error
     except OSError as error:
-        raise LowRankGANError(f"{path}: cannot be written ({error.strerror})") from error
+        raise LowRankGANError(
+            f"{error.filename}: cannot be written ({error.strerror}); free the disk, or run where "
+            "you may write"
+        ) from error
     return lock
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _split(arguments: str) -> list[str]:

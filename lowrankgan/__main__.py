@@ -76,9 +76,10 @@ def _convert(chosen: argparse.Namespace) -> None:
 
 
 def _verify(chosen: argparse.Namespace) -> None:
-    problems, files = verify(chosen.results)
-    for problem in problems:
-        print(problem)
+    code = Path(__file__).resolve().parent.parent
+    problems, changed, files = verify(chosen.results, code)
+    for line in (*problems, *(f"note: {line}" for line in changed)):
+        print(line)
     if problems:
         raise LowRankGANError(f"{chosen.results}: {len(problems)} of {files} files do not hold")
     print(f"{chosen.results}: {files} files are what their manifests say")

@@ -1,6 +1,7 @@
 """The manifest of a finished experiment: what every file of it was made from, and with what."""
 
 import csv
+import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -25,15 +26,24 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
         code: folder of the project.
 
     Returns:
-        configuration (resolved, as text); versions, machine; code and files, SHA-256 by path; and
-        for each step its stage, key, settings, seconds, max_rss_mb (None where nobody measured)
-        and the sha256 of its record, which has those of the files.
+        configuration (resolved, as text); seeds of all faces; weights, SHA-256 by package, address
+        or path; versions, machine; code and files, SHA-256 by path; and for each step its stage,
+        key, settings, machine and device that it ran on, seconds, max_rss_mb (None where nobody
+        measured) and the sha256 of its record, which has those of the files.
     """
     described, record = [], {}
+    seeds: set[int] = set()
+    weights: dict[str, str | None] = {}
     for folder in steps:
         record = json.loads((folder / RECORD).read_bytes())
-        step = {"stage": folder.parent.name, "key": folder.name, "settings": record["settings"]}
+        settings = record["settings"]
+        step = {"stage": folder.parent.name, "key": folder.name, "settings": settings}
+        step |= {name: record.get(name) for name in ("machine", "device")}
         described.append(step | _measured(folder) | {"sha256": sha256(folder / RECORD)})
+        seeds |= set(settings.get("seeds", ()))
+        for name in ("requirement", "url", "path"):
+            if name in settings:
+                weights[settings[name]] = settings["sha256"]
     sources = [
         path
         for name in ("lowrankgan", "scripts", "workflow")
@@ -42,6 +52,8 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
     ]
     return {
         "configuration": (published / "configuration.yaml").read_text(),
+        "seeds": sorted(seeds),
+        "weights": weights,
         "versions": {"python": platform.python_version()} | record.get("versions", {}),
         "machine": {
             "platform": platform.platform(),
@@ -63,14 +75,16 @@ def _measured(folder: Path) -> dict[str, float | None]:
         return {"seconds": None, "max_rss_mb": None}
 
 
-def verify(results: Path) -> tuple[list[str], int]:
+def verify(results: Path, code: Path) -> tuple[list[str], list[str], int]:
     """Check the experiments of a results folder, and all that they rest on, against manifests.
 
     Args:
         results: the folder that holds `<experiment>/manifest.json`, or one such experiment.
+        code: folder of the project.
 
     Returns:
-        What does not hold, a line each, and the number of files that were checked.
+        What does not hold, a line each; what else is not as it was, code and versions, which says
+        nothing against the files; and the number of files that were checked.
 
     Raises:
         LowRankGANError: there is no manifest.
@@ -82,6 +96,7 @@ def verify(results: Path) -> tuple[list[str], int]:
             f"{results}: holds no {MANIFEST}; expected the folder of results, such as results/"
         )
     problems: dict[str, None] = {}
+    changed: dict[str, None] = {}
     checked: set[Path] = set()
     for path in manifests:
         try:
@@ -89,9 +104,30 @@ def verify(results: Path) -> tuple[list[str], int]:
             steps, files = manifest["steps"], manifest["files"]
             problems |= dict.fromkeys(_files(path.parent, files, checked))
             problems |= dict.fromkeys(_steps(path.parent.parent, steps, checked))
+            changed |= dict.fromkeys(_changed(manifest, code))
         except (ValueError, LookupError, TypeError, AttributeError):
             problems[f"{path}: is no manifest; run the experiment again"] = None
-    return list(problems), len(checked)
+    return list(problems), list(changed), len(checked)
+
+
+def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
+    found = []
+    for name, value in manifest["code"].items():
+        path = code / name
+        if not path.is_file() or sha256(path) != value:
+            found.append(f"{name}: has changed since")
+    for package, version in manifest["versions"].items():
+        now = platform.python_version() if package == "python" else _version(package)
+        if now != version:
+            found.append(f"{package}: was {version}, is {now}")
+    return found
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _files(folder: Path, files: Mapping[str, str], checked: set[Path]) -> list[str]:

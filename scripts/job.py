@@ -91,12 +91,19 @@ def _publish(partial: Path, target: Path) -> None:
         item.replace(place)
 
 
+def _device() -> str:
+    """The GPU that a job had, if it used torch at all."""
+    torch = sys.modules.get("torch")
+    return str(torch.cuda.get_device_name()) if torch and torch.cuda.is_available() else "cpu"
+
+
 def _record(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {
         "settings": raw["settings"],
         "inputs": raw["inputs"],
         "python": platform.python_version(),
         "machine": platform.platform(),
+        "device": _device(),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "sha256": hashes(folder),
     }

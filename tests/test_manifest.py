@@ -11,7 +11,7 @@ from lowrankgan.manifest import MANIFEST, manifest_of, verify
 from lowrankgan.records import RECORD, canonical, check_record, hashes, key_of, packed, unpacked
 from tests.conftest import ROOT
 
-_SETTINGS = {"value": 1}
+_SETTINGS = {"value": 1, "seeds": [3], "requirement": "mine==1", "sha256": "abc"}
 
 
 @pytest.fixture
@@ -45,8 +45,12 @@ def test_a_manifest_says_what_everything_was_made_with(results: Path, step: Path
     assert set(manifest["files"]) == {"configuration.yaml", "tables/comparison.csv"}
     assert {"lowrankgan/manifest.py", "scripts/job.py", "workflow/plan.py"} <= set(manifest["code"])
     assert manifest["machine"]["processors"] >= 1
-    assert verify(results) == ([], 4)
-    assert verify(results / "mine") == ([], 4)
+    assert verify(results, ROOT) == ([], ["a: was 1, is None"], 4)
+    assert verify(results / "mine", ROOT)[0] == []
+    assert (manifest["seeds"], manifest["weights"]) == ([3], {"mine==1": "abc"})
+    manifest["code"]["lowrankgan/manifest.py"] = "0" * 64
+    (results / "mine" / MANIFEST).write_text(json.dumps(manifest))
+    assert "lowrankgan/manifest.py: has changed since" in verify(results, ROOT)[1]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +64,13 @@ def test_a_manifest_says_what_everything_was_made_with(results: Path, step: Path
 def test_what_changed_is_named(results: Path, step: Path, name: str, problem: str, capsys) -> None:
     path = results / name.format(key=step.name)
     path.write_bytes(b"other")
-    (line,), _ = verify(results)
+    (line,), *_ = verify(results, ROOT)
     assert problem in line
     assert str(path.parent) in line
     assert main(["verify", str(results)]) == 1
     assert problem in capsys.readouterr().out
     path.unlink()
-    (line,), _ = verify(results)
+    (line,), *_ = verify(results, ROOT)
     assert str(path) in line
 
 

@@ -61,6 +61,15 @@ def test_what_people_open_is_there(finished: Path) -> None:
     assert comparison["ratio"].between(0, 100).all()
 
 
+def test_what_each_method_took(finished: Path) -> None:
+    """Methods of one Jacobian, whose time is in the row of each of them."""
+    cost = pd.read_csv(finished / "results/dcgan_small/cost.csv").set_index("stage")["seconds"]
+    table = pd.read_csv(finished / "results/dcgan_small/cost_methods.csv").set_index("method")
+    assert set(table.index) == {"unprojected", "projected", "constrained"}
+    assert table["jacobian_seconds"].to_numpy() == pytest.approx(cost["jacobian"])
+    assert (table["measurement_seconds"] > 0).all()
+
+
 def test_edits_change_the_region_by_the_target(finished: Path) -> None:
     tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
     metrics = pd.concat(tables)

@@ -39,10 +39,12 @@ class Plan:
     Attributes:
         tables: the step that writes the tables.
         figures: readable name to the step that draws the figure.
+        methods: label to the step that measures its edits of the test faces.
     """
 
     tables: Step
     figures: Mapping[str, Step]
+    methods: Mapping[str, Step]
 
     @property
     def table_names(self) -> tuple[str, ...]:
@@ -157,7 +159,8 @@ class _Unroller:
         tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
         averaged = [(m, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
         figures = self._figures(averaged, base, factors, metrics, generalize, tables)
-        return Plan(tables, figures)
+        measured = {m.label: metrics[AVERAGE, m.label] for m in methods}
+        return Plan(tables, figures, measured)
 
     def _methods(self) -> Iterator[_Method]:
         for name, subspace in self.c.subspace.items():

@@ -8,6 +8,7 @@ import yaml
 from lowrankgan.records import canonical, packed
 from workflow.plan import Plan
 from workflow.schema import Configuration
+from workflow.steps import lineage
 
 
 def publish_job(configuration: Configuration, plan: Plan) -> str:
@@ -17,6 +18,10 @@ def publish_job(configuration: Configuration, plan: Plan) -> str:
         "tables": plan.table_names,
         "configuration": yaml.safe_dump(configuration.model_dump(mode="json", by_alias=True)),
         "steps": [step.folder for step in plan.steps.values()],
+        "methods": [
+            [label, [step.folder for step in lineage([measured]).values()]]
+            for label, measured in plan.methods.items()
+        ],
     }
     inputs = {"tables": [plan.tables.folder]}
     output = f"results/{configuration.name}"

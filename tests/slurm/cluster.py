@@ -5,12 +5,12 @@ may already have is not touched. Needs root, and Debian's slurm-wlm and munge.
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,8 +18,7 @@ from pathlib import Path
 
 import psutil
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
+_INIT = Path(__file__).with_name("init.py")
 _NODES = {"c1": "", "c2": "", "g1": " Gres=gpu:1"}
 _CONF = """\
 ClusterName=test
@@ -59,7 +58,7 @@ class Cluster:
 
     Attributes:
         environment: what a process needs in order to find it.
-        nodes: name to the process of its slurmd.
+        nodes: name to its first process, above slurmd and all jobs.
     """
 
     environment: dict[str, str]
@@ -78,14 +77,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[Cluster]:
+def started() -> Iterator[Cluster]:
     """A cluster with the partitions `cpu` (nodes c1, c2) and `gpu` (g1, its GPU a pretence).
 
     Raises:
         RuntimeError: a daemon ended, or the nodes were not ready within half a minute.
     """
-    folder.mkdir()
-    folder.chmod(0o755)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o755)  # all who may run jobs reach munge's socket, or munged does not start
     (folder / "state").mkdir()
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o400)
@@ -100,7 +99,8 @@ def started(folder: Path) -> Iterator[Cluster]:
     (folder / "slurm.conf").write_text(conf)
     (folder / "gres.conf").write_text("NodeName=g1 Name=gpu Count=1 File=/dev/null\n")
     outside = {name: text for name, text in os.environ.items() if not name.startswith("SLURM_")}
-    cluster = Cluster(outside | {"SLURM_CONF": str(folder / "slurm.conf")})
+    path = f"{_srun(folder)}:{os.environ['PATH']}"
+    cluster = Cluster(outside | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path})
     daemons: list[psutil.Popen] = []
 
     def start(*command: str) -> psutil.Popen:
@@ -109,8 +109,8 @@ def started(folder: Path) -> Iterator[Cluster]:
         )
         with (folder / f"{name}.log").open("wb") as log:
             daemon = psutil.Popen(
-                command, env=cluster.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True, preexec_fn=_bound_to_this_process,
+                [sys.executable, str(_INIT), *command], env=cluster.environment,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         daemons.append(daemon)
         return daemon
@@ -130,6 +130,17 @@ def started(folder: Path) -> Iterator[Cluster]:
     finally:
         for daemon in reversed(daemons):
             _kill(daemon)
+        shutil.rmtree(folder)
+
+
+def _srun(folder: Path) -> Path:
+    """A folder for PATH, whose srun finds the cluster: Snakemake's job step drops SLURM_CONF."""
+    (folder / "bin").mkdir()
+    script = folder / "bin/srun"
+    found = shutil.which("srun")
+    script.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {found} "$@"\n')
+    script.chmod(0o755)
+    return script.parent
 
 
 def _daemon(name: str) -> str:
@@ -140,25 +151,25 @@ def _daemon(name: str) -> str:
     return found
 
 
-def _bound_to_this_process() -> None:
-    """In the child: it is killed when this process ends however that be; and the steps of jobs,
-    which detach themselves from slurmd, stay below it, where they are found.
+def _kill(node: psutil.Popen) -> None:
+    """A node's first process and all below it. It is stopped first, for it would end with its
+    daemon, and what is left would be out of sight.
     """
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
-def _kill(daemon: psutil.Popen) -> None:
-    """A daemon and all below it. Stopped first: it can then start nothing that is not seen."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        daemon.suspend()
-        family = [*daemon.children(recursive=True), daemon]
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(family, timeout=10)
-    daemon.wait()
+        node.suspend()
+        while living := [p for p in node.children(recursive=True) if _lives(p)]:
+            for process in living:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(living, timeout=0.1)
+        node.kill()
+    node.wait()
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _idle(cluster: Cluster) -> set[str]:
@@ -171,7 +182,7 @@ def _idle(cluster: Cluster) -> set[str]:
 def _wait(ready, daemons: list[psutil.Popen], folder: Path) -> None:
     end = time.monotonic() + 30
     while not ready():
-        ended = [daemon.args[0] for daemon in daemons if daemon.poll() is not None]
+        ended = [daemon.args[2] for daemon in daemons if daemon.poll() is not None]
         if ended or time.monotonic() > end:
             logs = "\n".join(p.read_text(errors="replace")[-2000:] for p in folder.glob("*.log"))
             raise RuntimeError(f"ended: {ended}, or not ready in time\n{logs}")

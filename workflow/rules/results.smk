@@ -65,6 +65,7 @@ rule publish:
         ),
         index=f"{RESULTS}/index.csv",
         cost=f"{RESULTS}/cost.csv",
+        cost_methods=f"{RESULTS}/cost_methods.csv",
         manifest=f"{RESULTS}/manifest.json",
     log:
         f"{RESULTS}/log.txt",

@@ -1,7 +1,9 @@
 """Jacobian at one face: the Gram matrices of every region, and what figures show of it."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -25,15 +27,15 @@ def main(job: Job) -> None:
     layers = layers_of(job, generator)
     columns = Jacobian(generator, ws[0], layers, side, s["pixels"], s["chunk"])
     sensitivity = Sensitivity(side)
-    keep = _keep(job, columns.shape) if s["save"] else None
-
-    def seen(block: Tensor) -> None:
-        sensitivity.add(block)
-        if keep:
-            keep(block)
-
     held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))
-    grams = gram_matrices(columns, masks, held, seen)
+    with _kept(job, columns.shape) if s["save"] else contextlib.nullcontext() as file:
+
+        def seen(block: Tensor) -> None:
+            sensitivity.add(block)
+            if file:
+                file.write(block.float().cpu().numpy().tobytes())
+
+        grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
     for name, (inside, outside) in grams.items():
         arrays |= {
@@ -46,18 +48,16 @@ def main(job: Job) -> None:
     )
 
 
-def _keep(job: Job, shape: tuple[int, ...]) -> Callable[[Tensor], None]:
-    """Writes J itself, [w_dim, C, R, R] float32, as its columns come by."""
-    path = job.output / "jacobian.npy"
-    file = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    start = 0
+@contextlib.contextmanager
+def _kept(job: Job, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
+    """File of J itself, [w_dim, C, R, R] float32, to which its columns are written in order.
 
-    def write(block: Tensor) -> None:
-        nonlocal start
-        file[start : start + len(block)] = block.cpu().numpy()
-        start += len(block)
-
-    return write
+    Not mapped into memory: a disk that is full would end the process by a signal.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with (job.output / "jacobian.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        yield file
 
 
 if __name__ == "__main__":

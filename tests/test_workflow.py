@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from lowrankgan.__main__ import main
 from tests.conftest import ROOT
@@ -237,9 +238,16 @@ def test_a_checkpoint_runs_through_every_stage(
     tmp_path: Path, experiment: str, checkpoint: str
 ) -> None:
     place = CHECKPOINTS / checkpoint
-    override = f"set=generator.weights.path={place}"
+    override = f"set=generator.weights.path={place} jacobian.save=true"
     done = _snakemake(tmp_path, "--config", f"experiment={experiment}", override)
     assert done.returncode == 0, done.stdout + done.stderr
     comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")
     assert set(comparison["method"]) == {"projected", "constrained"}
     assert (tmp_path / f"results/{experiment}/report.html").stat().st_size > 100_000
+    for folder in tmp_path.glob("results/jacobian/*"):
+        columns = np.load(folder / "jacobian.npy").astype(np.float64)
+        arrays = load_file(folder / "gram.safetensors")
+        name = next(key for key in arrays if key.startswith("mask/")).removeprefix("mask/")
+        rows = columns[:, :, arrays[f"mask/{name}"]].reshape(len(columns), -1)
+        inside = arrays[f"inside/{name}"]
+        np.testing.assert_allclose(rows @ rows.T / rows.shape[1], inside, atol=1e-9 * inside.max())

@@ -4,7 +4,6 @@ import datetime
 import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -47,7 +46,9 @@ def peak_memory() -> float:
     """Largest memory of this process so far in GB: of the GPU if there is one, else resident."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    # Not getrusage's ru_maxrss, which a process takes over from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
 
 
 def device_of() -> torch.device:

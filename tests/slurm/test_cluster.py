@@ -18,7 +18,7 @@ _SWEEP = (
 )
 _JOBS = len(unroll(load_configuration(["experiment=dcgan_small", *_SWEEP.split()])).steps)
 _BEFORE = 25  # steps that are done when the node dies
-_LIMIT = 900  # seconds
+_LIMIT = 1500  # seconds
 
 
 def _snakemake(folder: Path, profile: str, *arguments: str) -> list[str]:

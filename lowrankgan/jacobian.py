@@ -19,6 +19,7 @@ from torch.func import jvp, linearize, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
+from lowrankgan.memory import shortage
 from lowrankgan.progress import progress
 
 Pixels = Literal["averaged", "published"]
@@ -99,12 +100,13 @@ class Jacobian:
             try:
                 block = vmap(self._derivative)(tangents[start : start + self._chunk])
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                asked = shortage(error)
+                if asked is None:
                     raise
                 if self._chunk == 1:
                     raise LowRankGANError(
-                        "memory is too small for one tangent of the Jacobian; lower "
-                        "jacobian.resolution or use a larger machine"
+                        f"memory is too small for one tangent of the Jacobian, which asked for "
+                        f"{asked} more; lower jacobian.resolution or use a larger machine"
                     ) from error
                 self._chunk //= 2
                 log.warning("out of memory, going on with %d tangents at a time", self._chunk)
@@ -150,10 +152,6 @@ def linearization(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Ten
         return derivative
     log.warning("linearize differs from jvp by %.1e, using jvp for every column", error)
     return reference
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "alloc" in str(error)
 
 
 def _chunk_for_memory(derivative: Callable[[Tensor], Tensor], tangent: Tensor) -> int:

@@ -18,6 +18,7 @@ import psutil
 from safetensors import SafetensorError
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.memory import shortage
 from lowrankgan.records import RECORD, check_record, hashes, unpacked
 
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "lpips", "ai-edge-litert")
@@ -68,8 +69,12 @@ def run(main: Callable[[Job], None]) -> None:
     except (LowRankGANError, OSError, SafetensorError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except MemoryError as error:
-        print(f"error: memory is too small: {error}; use a larger machine", file=sys.stderr)
+    except (MemoryError, RuntimeError) as error:
+        asked = shortage(error)
+        if asked is None:
+            raise
+        line = f"error: memory is too small, {asked} more were asked for; use a larger machine"
+        print(line, file=sys.stderr)
         sys.exit(1)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -121,12 +121,12 @@ def test_out_of_memory_halves_the_chunk(
 def test_memory_for_not_even_one_tangent_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def vmap(function):
         def call(tangents: Tensor) -> Tensor:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            return torch.empty(1 << 52)
 
         return call
 
     monkeypatch.setattr(module, "vmap", vmap)
-    with pytest.raises(LowRankGANError, match="memory is too small for one tangent"):
+    with pytest.raises(LowRankGANError, match=r"one tangent .* asked for 18014398509481984 bytes"):
         jacobian(
             small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64), range(8), 16, chunk=4
         )

@@ -37,8 +37,8 @@ def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the small experiment has been run."""
-    folder = tmp_path_factory.mktemp("a run")
+    """A folder, named as no shell may read it, in which the small experiment has been run."""
+    folder = tmp_path_factory.mktemp("a 'run'; $(touch owned) \"é\" `touch owned`")
     done = _snakemake(folder, "--config", _SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -60,6 +60,11 @@ def test_what_people_open_is_there(finished: Path) -> None:
     assert set(comparison["method"]) == {"projected", "constrained"}
     assert set(comparison["region"]) == {"eyes", "mouth"}
     assert comparison["ratio"].between(0, 100).all()
+
+
+def test_no_shell_reads_the_name_of_a_folder(finished: Path) -> None:
+    assert not list(finished.rglob("owned"))
+    assert not (ROOT / "owned").exists()
 
 
 def test_what_each_method_took(finished: Path) -> None:

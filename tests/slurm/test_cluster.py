@@ -14,7 +14,7 @@ from workflow.plan import unroll
 _SWEEP = (
     "name=sweep sample.test_faces=1 edit.published_steps=[] edit.transfer_methods=[] "
     "metric.vgg=false subspace.constrained.rule=rank "
-    "factorization.rank=[5,10,15,20,25,30,35,40,50]"
+    "factorization.rank=[5,10,15,20,25,30,35,40]"
 )
 _JOBS = len(unroll(load_configuration(["experiment=dcgan_small", *_SWEEP.split()])).steps)
 _BEFORE = 25  # steps that are done when the node dies

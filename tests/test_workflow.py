@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,20 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from safetensors.numpy import load_file
 
 from lowrankgan.__main__ import main
 from tests.conftest import ROOT
-from tests.references import CHECKPOINTS
+from tests.workflows import snakemake
 from workflow.overrides import encoded
 
 _SMALL = "experiment=dcgan_small"
-
-
-def _snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--directory", str(folder), "--profile", str(ROOT / "profiles/default")]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=folder)
 
 
 def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
@@ -39,7 +33,7 @@ def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder, named as no shell may read it, in which the small experiment has been run."""
     folder = tmp_path_factory.mktemp("a 'run'; $(touch owned) \"é\" `touch owned`")
-    done = _snakemake(folder, "--config", _SMALL)
+    done = snakemake(folder, "--config", _SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -106,10 +100,12 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
         ~subspace.published.layers sample.test_faces=1 edit.targets.lpips=[0.05,0.1]
         edit.directions=3 edit.transfer_methods=[] metric.baseline=ours metric.vgg=false
         figure.method=ours figure.faces=1 factorization.lambda=[0.03,0.04]
-        '+subspace.own={{solver:file,files:{{eyes:"{own}"}}}}'
         '+distinct={{faces:1,apart:0.5,degrees:45}}'
-        metric.published={ROOT / "conf/directions/published_comparison.csv"}"""
-    done = _snakemake(finished, "--config", _SMALL, f"set={encoded(' '.join(overrides.split()))}")
+        metric.published={ROOT / "conf/directions/published_comparison.csv"}""".split()
+    in_hydra = json.dumps(str(own), ensure_ascii=False)  # it escapes quotes in the same way
+    own_file = shlex.quote(f"+subspace.own={{solver:file,files:{{eyes:{in_hydra}}}}}")
+    asked = encoded(" ".join([*overrides, own_file]))
+    done = snakemake(finished, "--config", _SMALL, f"set={asked}")
     assert done.returncode == 0, done.stdout + done.stderr
     results = finished / "results/methods"
     comparison = pd.read_csv(results / "tables/comparison.csv")
@@ -129,7 +125,7 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
 
 
 def test_a_second_run_does_nothing(finished: Path) -> None:
-    again = _snakemake(finished, "--config", _SMALL)
+    again = snakemake(finished, "--config", _SMALL)
     assert again.returncode == 0
     assert "Nothing to be done" in again.stdout + again.stderr
 
@@ -146,7 +142,7 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
     ],
 )
 def test_a_change_reruns_what_reads_it(finished: Path, override: str, stages: set[str]) -> None:
-    assert set(_jobs(_snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))) == stages
+    assert set(_jobs(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))) == stages
 
 
 def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_path: Path) -> None:
@@ -175,7 +171,7 @@ def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_pat
 
 def test_another_experiment_shares_its_weights_and_jacobians(finished: Path) -> None:
     override = "name=other sample.test_faces=2"
-    jobs = _jobs(_snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))
+    jobs = _jobs(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))
     assert not {"fetch", "jacobian", "factorize", "subspace"} & set(jobs)
     assert jobs["sample"] == 1
 
@@ -212,7 +208,7 @@ def test_a_bad_configuration_is_one_line(tmp_path: Path, override: str, message:
 def test_bad_weights_are_one_line_and_leave_nothing(
     tmp_path: Path, overrides: str, message: str
 ) -> None:
-    done = _snakemake(tmp_path, "--config", _SMALL, f"set={overrides}")
+    done = snakemake(tmp_path, "--config", _SMALL, f"set={overrides}")
     output = done.stdout + done.stderr
     assert done.returncode != 0
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
@@ -224,35 +220,8 @@ def test_bad_weights_are_one_line_and_leave_nothing(
 
 
 def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
-    done = _snakemake(finished, "--config", _SMALL, "set=generator.num_layers=5")
+    done = snakemake(finished, "--config", _SMALL, "set=generator.num_layers=5")
     output = done.stdout + done.stderr
     assert done.returncode != 0
     assert "error: generator.num_layers: 5, the weights in" in output
     assert "Traceback" not in output
-
-
-@pytest.mark.parametrize(
-    ("experiment", "checkpoint"),
-    [
-        ("stylegan2_random", "nv_sg2ada_uncond_r32.pkl"),
-        ("stylegan3_random", "nv_sg3t_uncond_r32.pkl"),
-        ("biggan_random", "ajbrock_biggan_r128.pth"),
-    ],
-)
-def test_a_checkpoint_runs_through_every_stage(
-    tmp_path: Path, experiment: str, checkpoint: str
-) -> None:
-    place = CHECKPOINTS / checkpoint
-    override = f"set=generator.weights.path={place} jacobian.save=true"
-    done = _snakemake(tmp_path, "--config", f"experiment={experiment}", override)
-    assert done.returncode == 0, done.stdout + done.stderr
-    comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")
-    assert set(comparison["method"]) == {"projected", "constrained"}
-    assert (tmp_path / f"results/{experiment}/report.html").stat().st_size > 100_000
-    for folder in tmp_path.glob("results/jacobian/*"):
-        columns = np.load(folder / "jacobian.npy").astype(np.float64)
-        arrays = load_file(folder / "gram.safetensors")
-        name = next(key for key in arrays if key.startswith("mask/")).removeprefix("mask/")
-        rows = columns[:, :, arrays[f"mask/{name}"]].reshape(len(columns), -1)
-        inside = arrays[f"inside/{name}"]
-        np.testing.assert_allclose(rows @ rows.T / rows.shape[1], inside, atol=1e-9 * inside.max())

@@ -12,6 +12,7 @@ from lowrankgan.errors import LowRankGANError
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
 _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
 _MAX_EVALUATIONS = 20  # for each target
+_TELLING = 0.5  # share of the first target from which on the two signs differ
 
 
 def offsets(directions: Tensor, num_layers: int, layers: Sequence[int]) -> Tensor:
@@ -47,10 +48,11 @@ class ChangeMatcher:
 
     It proposes a step, is told the change there, and so on, so that the edits of many faces can
     be rendered together. A mouth that is shut cannot be shut: of the two signs, the one is taken
-    in which the direction changes the region more. Then it searches in logarithms: change grows
-    like a power of the step, so the secant of (log step, log change) converges in three or four
-    renderings, and what one target has rendered serves the next. A direction that does not reach
-    a target up to `max_step` has failed on that face, and is reported so.
+    in which the direction changes the region more, at a step where that is at least half of the
+    first target, for small steps change it alike in both. Then it searches in logarithms: change
+    grows like a power of the step, so the secant of (log step, log change) converges in three or
+    four renderings, and what one target has rendered serves the next. A direction that does not
+    reach a target up to `max_step` has failed on that face, and is reported so.
 
     Args:
         targets: name to the measure and the change by it at which to arrive, > 0; the measure of
@@ -68,12 +70,12 @@ class ChangeMatcher:
         first_step: float = 1.0,
     ) -> None:
         self._targets, self._tolerance, self._max_step = targets, tolerance, max_step
-        self._first_step = min(first_step, max_step)
+        self._compared = min(first_step, max_step)  # the length at which the signs are compared
         self._seen: dict[float, Mapping[str, float]] = {}
 
     def propose(self) -> float | None:
         """The next step to render, or None when every search is settled."""
-        for step in (self._first_step, -self._first_step):
+        for step in (self._compared, -self._compared):
             if step not in self._seen:
                 return step
         if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
@@ -96,6 +98,10 @@ class ChangeMatcher:
                     "or lower edit.max_step"
                 )
         self._seen[step] = changes
+        measure, target = next(iter(self._targets.values()))
+        forth, back = (self._seen.get(s) for s in (self._compared, -self._compared))
+        if forth and back and max(forth[measure], back[measure]) < _TELLING * target:
+            self._compared = self._next(measure, target) or self._compared
 
     def match(self, name: str) -> tuple[float, bool]:
         """The step whose change is closest to a target, and whether it is within tolerance."""
@@ -107,7 +113,7 @@ class ChangeMatcher:
     @property
     def _sign(self) -> float:
         measure, _ = next(iter(self._targets.values()))
-        forth, back = (self._seen[s][measure] for s in (self._first_step, -self._first_step))
+        forth, back = (self._seen[s][measure] for s in (self._compared, -self._compared))
         return 1.0 if forth >= back else -1.0
 
     def _changes(self, measure: str) -> dict[float, float]:

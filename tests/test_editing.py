@@ -59,6 +59,15 @@ def test_of_both_signs_the_one_that_changes_more_is_searched() -> None:
     assert sum(rendered > 0 for rendered in face.rendered) == 1
 
 
+def test_signs_are_compared_where_they_differ() -> None:
+    """A mouth that is shut: at small steps the sign that leads nowhere looks the better."""
+    face = _Face(lambda step: 0.01 * step**2 if step > 0 else min(0.011 * step**2, 0.02))
+    step, reached = face.search({"mse": 0.25}, tolerance=0.01, max_step=50).match("mse")
+    assert reached
+    assert step == pytest.approx(5, rel=0.01)
+    assert len(face.rendered) <= 6
+
+
 def test_a_saturating_change_is_found_by_few_renderings() -> None:
     face = _Face(lambda step: 0.1 * step**2 / (1 + step**2))
     step, reached = face.search({"mse": 0.06}, tolerance=0.02, max_step=50).match("mse")

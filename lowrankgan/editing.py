@@ -70,6 +70,7 @@ class ChangeMatcher:
         first_step: float = 1.0,
     ) -> None:
         self._targets, self._tolerance, self._max_step = targets, tolerance, max_step
+        self._first = next(iter(targets.values()))
         self._compared = min(first_step, max_step)  # the length at which the signs are compared
         self._seen: dict[float, Mapping[str, float]] = {}
 
@@ -98,7 +99,7 @@ class ChangeMatcher:
                     "or lower edit.max_step"
                 )
         self._seen[step] = changes
-        measure, target = next(iter(self._targets.values()))
+        measure, target = self._first
         forth, back = (self._seen.get(s) for s in (self._compared, -self._compared))
         if forth and back and max(forth[measure], back[measure]) < _TELLING * target:
             self._compared = self._next(measure, target) or self._compared
@@ -112,7 +113,7 @@ class ChangeMatcher:
 
     @property
     def _sign(self) -> float:
-        measure, _ = next(iter(self._targets.values()))
+        measure, _ = self._first
         forth, back = (self._seen[s][measure] for s in (self._compared, -self._compared))
         return 1.0 if forth >= back else -1.0
 

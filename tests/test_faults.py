@@ -170,6 +170,7 @@ def _flip(path: Path) -> None:
     [
         ("results/jacobian/*/gram.safetensors", _truncate),
         ("results/convert/*/generator.safetensors", _flip),
+        ("results/subspace/*/directions.safetensors", _flip),
     ],
 )
 def test_a_damaged_artefact_is_refused_by_name(

@@ -120,7 +120,7 @@ def principal_component_pursuit(
         gram: M [d, d] float64.
         lam: weight of S; see `scaled_lambda`.
         tolerance: on both residuals, see `Pursuit`; the relative duality gap ends near it.
-        max_iterations: a few hundred reach 1e-6 on Gram matrices of StyleGAN2 generators.
+        max_iterations: about 150 reach 1e-4 on Gram matrices of StyleGAN2 generators.
 
     Raises:
         LowRankGANError: M is no Gram matrix, lam is not positive, or it did not converge.
@@ -245,12 +245,23 @@ def _shrink(
         order = np.argsort(-np.abs(values))[: np.sum(np.abs(values) > threshold) + _SPARE]
         values, vectors = values[order], vectors[:, order]
     else:
-        basis, _ = np.linalg.qr(matrix @ block)
+        basis = _orthonormal(matrix @ block)
         values, rotation = np.linalg.eigh(basis.T @ matrix @ basis)
         vectors = basis @ rotation
     left = np.abs(values) > threshold
     shrunk = values[left] - threshold * np.sign(values[left])
     return shrunk, vectors[:, left], None if left.all() else vectors
+
+
+def _orthonormal(columns: Array) -> Array:
+    """An orthonormal basis [d, k] of columns that are nearly orthogonal, of whatever lengths.
+
+    By Cholesky's factor of their Gram matrix, a third of the work of Householder's reflections.
+    """
+    factor, dependent = scipy.linalg.lapack.dpotrf(columns.T @ columns)
+    if dependent:
+        return np.linalg.qr(columns)[0]
+    return scipy.linalg.blas.dtrsm(1.0, factor, columns, side=1)
 
 
 def _complete(vectors: Array, gram: Array) -> Array:

@@ -18,6 +18,7 @@ include: "workflow/rules/train.smk"
 # On a cluster, these stay where Snakemake runs: they need a network, or are done at once.
 localrules:
     all,
+    measured,
     trained,
     fetch,
     dataset,
@@ -29,3 +30,9 @@ rule all:
     default_target: True
     input:
         f"results/{configuration.name}/report.html",
+
+
+# What several experiments measure and draw, as one plan: --config together=NAME,NAME
+rule measured:
+    input:
+        [step.record for steps in together for step in steps.values()],

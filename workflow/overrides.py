@@ -25,15 +25,25 @@ def overrides_of(config: Mapping[str, Any]) -> list[str]:
     Raises:
         LowRankGANError: another key is given, or quotes in `set` do not close.
     """
-    unknown = sorted(config.keys() - {"experiment", "set", "training"})
+    unknown = sorted(config.keys() - {"experiment", "set", "together", "training"})
     if unknown:
         raise LowRankGANError(
             f'--config {unknown[0]}: expected experiment=NAME or set="KEY=VALUE ..."'
         )
-    overrides = _split(config, "set")
+    overrides = _unquoted(config, "set")
     if "experiment" in config:
         overrides.insert(0, f"experiment={config['experiment']}")
     return overrides
+
+
+def together_of(config: Mapping[str, Any]) -> list[list[str]]:
+    """`together=NAME,NAME` as a list of overrides for each of these experiments.
+
+    Raises:
+        LowRankGANError: as `overrides_of`.
+    """
+    names = str(config.get("together") or "").split(",")
+    return [overrides_of({**config, "experiment": name}) for name in names if name]
 
 
 def training_overrides_of(config: Mapping[str, Any]) -> list[str]:
@@ -42,11 +52,21 @@ def training_overrides_of(config: Mapping[str, Any]) -> list[str]:
     Raises:
         LowRankGANError: quotes do not close.
     """
-    return _split(config, "training")
+    return _unquoted(config, "training")
 
 
-def _split(config: Mapping[str, Any], key: str) -> list[str]:
+def split(text: str, name: str) -> list[str]:
+    """Words of a text as a shell splits it.
+
+    Raises:
+        LowRankGANError: quotes do not close; `name` says what the text is.
+    """
     try:
-        return shlex.split(unquote(str(config.get(key) or "")))  # an empty value comes as None
+        return shlex.split(text)
     except ValueError as error:
-        raise LowRankGANError(f"--config {key}: {error}") from error
+        raise LowRankGANError(f"{name}: {error}") from error
+
+
+def _unquoted(config: Mapping[str, Any], key: str) -> list[str]:
+    text = str(config.get(key) or "")  # an empty value comes as None
+    return split(unquote(text), f"--config {key}")

@@ -1,6 +1,7 @@
 """Unrolls a configuration into steps."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -60,6 +61,12 @@ class Plan:
     def final(self) -> list[Step]:
         """The steps whose output people look at."""
         return [self.tables, *self.figures.values()]
+
+    @property
+    def measured(self) -> dict[tuple[str, str], Step]:
+        """Steps that neither are tables nor read them: several experiments' can be run as one."""
+        drawn = [step for step in self.figures.values() if "tables" not in step.parents]
+        return lineage(itertools.chain(*self.tables.parents.values(), drawn))
 
     @cached_property
     def steps(self) -> dict[tuple[str, str], Step]:

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -12,9 +11,10 @@ from typing import IO
 
 from lowrankgan.errors import LowRankGANError
 from workflow.configuration import load_configuration
-from workflow.overrides import encoded
-from workflow.plan import Plan, unroll
+from workflow.overrides import encoded, split
+from workflow.plan import unroll
 from workflow.schema import Configuration
+from workflow.steps import Steps
 
 _BASE = Path(__file__).resolve().parent.parent
 
@@ -34,25 +34,42 @@ def run(arguments: str) -> int:
         An exit status: 2 for what is wrong with the configuration, else Snakemake's.
     """
     try:
-        configuration = load_configuration(_split(arguments))
-        plan = unroll(configuration)
-        lock = _locked()
+        configuration = load_configuration(split(arguments, "ARGS"))
+        steps = unroll(configuration).steps
+        code = make(steps, *([f"set={encoded(arguments)}"] if arguments.strip() else []))
     except LowRankGANError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if not code:
+        print(_places(configuration))
+    return code
+
+
+def make(steps: Steps, *config: str, target: str = "all") -> int:
+    """Run Snakemake, and say which of some steps failed.
+
+    Args:
+        steps: what the target needs, to look at where it fails.
+        config: what the Snakefile is told, each KEY=VALUE.
+        target: a rule of the Snakefile.
+
+    Returns:
+        Snakemake's exit status.
+
+    Raises:
+        LowRankGANError: another run is at work in this folder, or it cannot be written.
+    """
     profile = os.environ.get("PROFILE") or str(_BASE / "profiles/default")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(_BASE / "Snakefile")]
     # Our lock ends with the processes that hold it, however they end; Snakemake's own would stay.
-    command += ["--nolock", "--profile", profile]
-    if arguments.strip():
-        command += ["--config", f"set={encoded(arguments)}"]
+    command += ["--nolock", "--profile", profile, target]
+    if config:
+        command += ["--config", *config]
     started = time.time()
-    with lock:
+    with _locked() as lock:
         code = subprocess.run(command, pass_fds=[lock.fileno()]).returncode
     if code:
-        print(_failures(plan, started), file=sys.stderr)
-    else:
-        print(_places(configuration))
+        print(_failures(steps, started), file=sys.stderr)
     return code
 
 
@@ -85,16 +102,9 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _split(arguments: str) -> list[str]:
-    try:
-        return shlex.split(arguments)
-    except ValueError as error:
-        raise LowRankGANError(f"ARGS: {error}") from error
-
-
-def _failures(plan: Plan, started: float) -> str:
+def _failures(steps: Steps, started: float) -> str:
     """What failed in this run, each with its own words, and how much could not be done for it."""
-    missing = [step for step in plan.steps.values() if not Path(step.record).is_file()]
+    missing = [step for step in steps.values() if not Path(step.record).is_file()]
     lines = []
     for step in missing:
         log = Path(step.folder) / "log.txt"
@@ -103,9 +113,9 @@ def _failures(plan: Plan, started: float) -> str:
     if not lines:
         return "error: a step failed, see above"
     waiting = len(missing) - len(lines)
-    done = len(plan.steps) - len(missing)
+    done = len(steps) - len(missing)
     lines.append(
-        f"{len(lines)} of {len(plan.steps)} steps failed, {waiting} waited for them, {done} are "
+        f"{len(lines)} of {len(steps)} steps failed, {waiting} waited for them, {done} are "
         "done; the same command goes on from there"
     )
     return "\n".join(lines)

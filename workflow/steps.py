@@ -46,6 +46,10 @@ class Step:
         )
 
 
+# Steps by stage and key.
+Steps = Mapping[tuple[str, str], Step]
+
+
 def lineage(ends: Iterable[Step]) -> dict[tuple[str, str], Step]:
     """Everything that some steps build on and they themselves, each after what it builds on."""
     found: dict[tuple[str, str], Step] = {}

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from lowrankgan.errors import LowRankGANError
 from workflow.code import code_of
 from workflow.configuration import load_configuration, load_training
-from workflow.overrides import overrides_of, training_overrides_of
+from workflow.overrides import overrides_of, together_of, training_overrides_of
 from workflow.plan import unroll
 from workflow.publication import publish_job, report_command
 from workflow.train_plan import unroll_training
@@ -19,11 +19,16 @@ from workflow.train_plan import unroll_training
 try:
     configuration = load_configuration(overrides_of(config))
     plan = unroll(configuration)
+    together = [
+        unroll(load_configuration(words)).measured for words in together_of(config)
+    ]
     training = unroll_training(load_training(training_overrides_of(config)))
 except LowRankGANError as error:
     raise WorkflowError(str(error))
 
 steps = plan.steps | training.steps
+for measured in together:
+    steps |= measured
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # The running interpreter, whatever PATH says. In the prefix, for a command that names it would

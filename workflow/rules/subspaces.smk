@@ -13,6 +13,7 @@ rule jacobian:
         "results/jacobian/{key}/log.txt",
     benchmark:
         "results/jacobian/{key}/benchmark.tsv"
+    priority: 1
     conda:
         "../../environment.yml"
     threads: 2
@@ -38,6 +39,7 @@ rule factorize:
         "results/factorize/{key}/log.txt",
     benchmark:
         "results/factorize/{key}/benchmark.tsv"
+    priority: 1
     conda:
         "../../environment.yml"
     threads: 1
@@ -85,6 +87,7 @@ rule channels:
         "results/channels/{key}/log.txt",
     benchmark:
         "results/channels/{key}/benchmark.tsv"
+    priority: 1
     conda:
         "../../environment.yml"
     threads: 2

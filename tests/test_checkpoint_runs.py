@@ -11,8 +11,9 @@ from tests.references import CHECKPOINTS
 from tests.workflows import snakemake
 
 _SHORT = (
-    "region=[eyes] sample.analysis_seeds=[0] edit.transfer_methods=[] metric.vgg=false "
-    "jacobian.save=true"
+    "region=[eyes] sample.analysis_seeds=[0] sample.test_faces=1 edit.transfer_methods=[] "
+    "edit.published_steps=[] metric.vgg=false figure.faces=1 jacobian.save=true "
+    "factorization.rank=[]"
 )
 
 

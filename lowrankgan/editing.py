@@ -104,12 +104,22 @@ class ChangeMatcher:
         if forth and back and max(forth[measure], back[measure]) < _TELLING * target:
             self._compared = self._next(measure, target) or self._compared
 
+    def arrived(self, step: float) -> bool:
+        """Whether the change at a step that was observed is that of a target."""
+        changes = self._seen[step]
+        return any(
+            self._reaches(changes[measure], target) for measure, target in self._targets.values()
+        )
+
     def match(self, name: str) -> tuple[float, bool]:
         """The step whose change is closest to a target, and whether it is within tolerance."""
         measure, target = self._targets[name]
-        errors = {step: abs(c / target - 1) for step, c in self._changes(measure).items()}
-        closest = min(errors, key=errors.__getitem__)
-        return self._sign * closest, errors[closest] <= self._tolerance
+        changes = self._changes(measure)
+        closest = min(changes, key=lambda step: abs(changes[step] / target - 1))
+        return self._sign * closest, self._reaches(changes[closest], target)
+
+    def _reaches(self, change: float, target: float) -> bool:
+        return abs(change / target - 1) <= self._tolerance
 
     @property
     def _sign(self) -> float:
@@ -126,7 +136,7 @@ class ChangeMatcher:
         """Length of the next step on the way to one target, or None when it is settled."""
         changes = self._changes(measure)
         points = sorted((step, max(change, 1e-12)) for step, change in changes.items())
-        if any(abs(change / target - 1) <= self._tolerance for _, change in points):
+        if any(self._reaches(change, target) for _, change in points):
             return None
         crossing = next((i for i, (_, change) in enumerate(points) if change > target), len(points))
         below, above = points[:crossing], points[crossing:]

@@ -18,7 +18,7 @@ from scores import Scores, scores_of
 
 def main(job: Job) -> None:
     s, trunk, scores = job.settings, perceptual_of(job, "alex"), scores_of(job)
-    edits = pd.read_csv(job.input("edit") / "edits.csv")
+    edits = pd.read_csv(job.input("metrics") / "metrics.csv")
     edits = edits[edits["target"] == s["target"]].sort_values("direction")
     apart: dict[str, list[Array]] = {}
     degrees: dict[str, Array] = {}

@@ -1,83 +1,119 @@
-"""Measure every edited face inside and outside its region, and its attributes."""
+"""Edit the test faces to matched change, found by search, and by published steps; measure them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from edited import Faces, faces_of, perceptual_of
 from job import Job, run
-from lowrankgan.metrics.masked import inside_outside, masked_mse
-from lowrankgan.metrics.perceptual import Perceptual
-from scores import Scores, scores_of
+from lowrankgan.editing import ChangeMatcher
+from measures import Edits, Measures
+from scores import scores_of
 
-Row = dict[Any, Any]
+_COLUMNS = {"mse": "mse_inside", "lpips": "lpips_alex_inside"}  # what a target speaks of
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The search on one face along one direction, and what its edits measure, by step."""
+
+    face: int
+    region: str
+    number: int
+    direction: Tensor
+    matcher: ChangeMatcher
+    measured: dict[float, dict[str, float]] = field(default_factory=dict)
+
+
+_Steps = Sequence[tuple[_Search, float]]
 
 
 def main(job: Job) -> None:
+    s, scores = job.settings, scores_of(job)
     trunks = {"alex": perceptual_of(job, "alex")}
-    if job.settings["vgg"]:
+    if s["vgg"]:
         trunks["vgg"] = perceptual_of(job, "vgg")
-    scores = scores_of(job)
-    edits = pd.read_csv(job.input("edit") / "edits.csv")
-    table: list[Row] = []
+    first_steps: dict[tuple[str, int], float] = {}  # where the search ended on the faces before
+    shown, table = 0, list[dict[str, Any]]()
     for faces in faces_of(job):
+        measures = Measures(faces, trunks, scores)
         directions = faces.directions(job.input("subspace"))
-        measures = _Measures(faces, trunks, scores)
-        here = edits[edits["face"].isin(faces.seeds)]
-        for _, group in here.groupby(here["target"] == "published"):
-            for batch in faces.batches(group.to_dict("records")):
-                along = torch.stack([directions[r["region"]][r["direction"] - 1] for r in batch])
-                found = measures.compare(batch, along)
-                table += [row | values for row, values in zip(batch, found, strict=True)]
+        searches = [
+            _Search(face, region, number, direction, _matcher(job, first_steps, region, number))
+            for face in range(len(faces.seeds))
+            for region, along in directions.items()
+            for number, direction in enumerate(along, start=1)
+        ]
+        _search(searches, faces, measures)
+        rows = list[tuple[_Search, str, float, bool]]()
+        for search in searches:
+            found = [(name, *search.matcher.match(name)) for name, *_ in s["targets"]]
+            first_steps[search.region, search.number] = abs(found[0][1])
+            if shown + search.face < s["published_faces"]:
+                found += [("published", step, True) for step in s["published_steps"]]
+            rows += [(search, *row) for row in found]
+        shown += len(faces.seeds)
+        _complete([(search, step) for search, _, step, _ in rows], faces, measures)
+        table += [
+            {"region": search.region, "direction": search.number, "face": faces.seeds[search.face]}
+            | {"target": target, "step": step, "reached": reached}
+            | search.measured[step]
+            for search, target, step, reached in rows
+        ]
     pd.DataFrame(table).to_csv(job.output / "metrics.csv", index=False)
 
 
-class _Measures:
-    """Every measure; what they need of the original faces is computed once."""
-
-    def __init__(self, faces: Faces, trunks: dict[str, Perceptual], scores: Scores) -> None:
-        self._faces, self._trunks, self._scores = faces, trunks, scores
-        self._features = {name: t.features(faces.originals) for name, t in trunks.items()}
-        self._before = [
-            {name: scores(image[None], mask[i][None]) for name, mask in faces.masks.items()}
-            for i, image in enumerate(faces.originals)
-        ]
-
-    def compare(self, rows: list[Row], directions: torch.Tensor) -> list[dict[str, float]]:
-        """Measures of the edits that the rows describe; attributes as their change.
-
-        Rows are all of matched change or all at published steps, of which no table or figure
-        shows LPIPS by VGG: it costs more than the rendering.
-        """
-        chosen = [self._faces.seeds.index(row["face"]) for row in rows]
-        edited = self._faces.edited(chosen, directions, [row["step"] for row in rows])
-        originals = self._faces.originals[chosen]
-        masks = torch.stack(
-            [self._faces.masks[row["region"]][i] for row, i in zip(rows, chosen, strict=True)]
-        )
-        columns = _both("mse", *masked_mse(originals, edited, masks))
-        for name, trunk in self._trunks.items():
-            if name == "vgg" and rows[0]["target"] == "published":
-                continue
-            distance = trunk.distance_map(self._features[name][chosen], trunk.features(edited))
-            columns |= _both(f"lpips_{name}", *inside_outside(distance, masks))
-        # The composite form: what the change of the region alone amounts to in the whole picture.
-        alex = self._trunks["alex"]
-        composite = alex.features(edited.where(masks[:, None], originals))
-        columns["lpips_alex_composite"] = alex.distance(self._features["alex"][chosen], composite)
-        values = {name: column.tolist() for name, column in columns.items()}
-        found = []
-        for k, (row, i) in enumerate(zip(rows, chosen, strict=True)):
-            before = self._before[i][row["region"]]
-            scores = self._scores(edited[k : k + 1], masks[k : k + 1])
-            change = {name: score - before[name] for name, score in scores.items()}
-            found.append({name: column[k] for name, column in values.items()} | change)
-        return found
+def _matcher(
+    job: Job, first_steps: dict[tuple[str, int], float], region: str, number: int
+) -> ChangeMatcher:
+    s = job.settings
+    first_step = first_steps.get((region, number), 1.0)
+    targets = {name: (measure, value) for name, measure, value in s["targets"]}
+    return ChangeMatcher(targets, s["tolerance"], s["max_step"], first_step)
 
 
-def _both(name: str, inside: torch.Tensor, outside: torch.Tensor) -> dict[str, torch.Tensor]:
-    return {f"{name}_inside": inside, f"{name}_outside": outside}
+def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> None:
+    """Bring all searches to their end, what they propose rendered together.
+
+    What arrives at a target is measured at once, for to render it again would cost more.
+    """
+    while waiting := [(s, step) for s in searches if (step := s.matcher.propose()) is not None]:
+        for batch in faces.batches(waiting):
+            edits = _rendered(batch, faces)
+            changes = measures.changes(edits)
+            for (search, step), found in zip(batch, changes, strict=True):
+                seen = {measure: found[column] for measure, column in _COLUMNS.items()}
+                search.matcher.observe(step, seen)
+            arrived = [i for i, (search, step) in enumerate(batch) if search.matcher.arrived(step)]
+            if arrived:
+                others = measures.others(edits[arrived], vgg=True)
+                for i, found in zip(arrived, others, strict=True):
+                    search, step = batch[i]
+                    search.measured[step] = changes[i] | found
+
+
+def _complete(steps: _Steps, faces: Faces, measures: Measures) -> None:
+    """Measure what the searches have not: published steps, and the nearest to a missed target.
+
+    No table or figure shows LPIPS by VGG of them, and it costs more than the rendering.
+    """
+    missing = [(search, step) for search, step in steps if step not in search.measured]
+    for batch in faces.batches(missing):
+        edits = _rendered(batch, faces)
+        pairs = zip(measures.changes(edits), measures.others(edits, vgg=False), strict=True)
+        for (search, step), (changes, others) in zip(batch, pairs, strict=True):
+            search.measured[step] = changes | others
+
+
+def _rendered(steps: _Steps, faces: Faces) -> Edits:
+    chosen = [search.face for search, _ in steps]
+    directions = torch.stack([search.direction for search, _ in steps])
+    images = faces.edited(chosen, directions, [step for _, step in steps])
+    return Edits(images, chosen, [search.region for search, _ in steps])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lowrankgan.tables import write_table
 _COSTS = {
     "jacobian": ("jacobian",),
     "directions": ("factorize", "candidates", "channels", "subspace"),
-    "measurement": ("edit", "metrics"),
+    "measurement": ("metrics",),
 }
 
 

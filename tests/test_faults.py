@@ -169,7 +169,7 @@ def _flip(path: Path) -> None:
     ("pattern", "damage", "readers"),
     [
         ("results/jacobian/*/gram.safetensors", _truncate, "factorize"),
-        ("results/convert/*/generator.safetensors", _flip, "edit"),
+        ("results/convert/*/generator.safetensors", _flip, "metrics"),
         ("results/subspace/*/directions.safetensors", _flip, "metrics"),
     ],
 )

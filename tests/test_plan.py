@@ -20,19 +20,22 @@ def _changed(overrides: Sequence[str], more: Sequence[str]) -> set[str]:
     return {stage for stage, key in after.steps.keys() - before.steps.keys()}
 
 
-_AFTER_EDIT = {"edit", "metrics", "generalize", "tables", "figure"}
+_MEASURED = {"metrics", "generalize", "tables", "plot", "picture"}
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("figure.colour_map=viridis", {"figure"}),
-        ("metric.resamples=500", {"tables", "figure"}),
-        ("edit.tolerance=0.05", _AFTER_EDIT),
-        ("factorization.lambda=[0.01]", {"factorize", "subspace"} | _AFTER_EDIT - {"generalize"}),
-        ("factorization.rank=[50]", {"factorize", "tables", "figure"}),
-        ("sample.test_faces=11", {"sample"} | _AFTER_EDIT),
-        ("jacobian.resolution=128", {"jacobian", "factorize", "subspace"} | _AFTER_EDIT),
+        ("figure.colour_map=viridis", {"plot", "picture"}),
+        ("metric.resamples=500", {"tables", "plot"}),
+        ("edit.tolerance=0.05", _MEASURED),
+        (
+            "factorization.lambda=[0.01]",
+            {"factorize", "subspace"} | _MEASURED - {"generalize"},
+        ),
+        ("factorization.rank=[50]", {"factorize", "tables", "plot"}),
+        ("sample.test_faces=11", {"sample"} | _MEASURED),
+        ("jacobian.resolution=128", {"jacobian", "factorize", "subspace"} | _MEASURED),
     ],
 )
 def test_a_setting_changes_what_reads_it_and_what_follows(
@@ -61,7 +64,7 @@ def test_experiments_share_their_common_stages() -> None:
     stages = sorted(stage for stage, _ in quick.keys() & larger.keys())
     assert stages.count("jacobian") == 2
     assert stages.count("sample") == 3
-    assert {"factorize", "subspace", "edit", "metrics"} <= set(stages)
+    assert {"factorize", "subspace", "metrics"} <= set(stages)
 
 
 def test_lists_are_unrolled() -> None:
@@ -92,7 +95,7 @@ def test_a_method_has_its_own_layers_jacobian_and_images() -> None:
 
 def test_several_strengths_are_named() -> None:
     plan = _plan("edit.targets={mse: 0.01, lpips: [0.05, 0.15]}")
-    (targets,) = {str(s.settings["targets"]) for s in plan.steps.values() if s.stage == "edit"}
+    (targets,) = {str(s.settings["targets"]) for s in plan.steps.values() if s.stage == "metrics"}
     expected = [["mse", "mse", 0.01], ["lpips 0.05", "lpips", 0.05], ["lpips 0.15", "lpips", 0.15]]
     assert targets == str(expected)
 
@@ -132,7 +135,7 @@ def test_landmark_regions_bring_the_landmark_model() -> None:
     boxes = next(s for s in _plan().steps.values() if s.stage == "jacobian")
     assert "landmarks" not in boxes.parents
     found = _plan("region=[mouth_landmarks]").steps.values()
-    assert all("landmarks" in s.parents for s in found if s.stage in ("jacobian", "edit"))
+    assert all("landmarks" in s.parents for s in found if s.stage in ("jacobian", "metrics"))
 
 
 def test_a_mask_file_counts_by_its_content(tmp_path) -> None:
@@ -141,7 +144,7 @@ def test_a_mask_file_counts_by_its_content(tmp_path) -> None:
     path.write_bytes(b"one")
     first = _plan(region).steps.keys()
     path.write_bytes(b"two")
-    assert {stage for stage, _ in _plan(region).steps.keys() - first} >= {"jacobian", "edit"}
+    assert {stage for stage, _ in _plan(region).steps.keys() - first} >= {"jacobian", "metrics"}
     path.unlink()
     with pytest.raises(LowRankGANError, match=r"mask\.png: mask of a region cannot be read"):
         _plan(region)

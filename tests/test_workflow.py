@@ -20,6 +20,7 @@ from tests.workflows import snakemake
 from workflow.overrides import encoded
 
 _SMALL = "experiment=dcgan_small"
+_FIGURES = ("plot", "picture")
 
 
 def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
@@ -133,12 +134,12 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "stages"),
     [
-        ("figure.colour_map=viridis", {"figure", "publish", "report"}),
+        ("figure.colour_map=viridis", {"plot", "picture", "publish", "report"}),
         (
             "factorization.lambda=[0.03]",
-            {"factorize", "subspace", "edit", "metrics", "tables", "figure", "publish", "report"},
+            {"factorize", "subspace", "metrics", "tables", *_FIGURES, "publish", "report"},
         ),
-        ("metric.seed=1", {"tables", "figure", "publish", "report"}),
+        ("metric.seed=1", {"tables", "plot", "publish", "report"}),
     ],
 )
 def test_a_change_reruns_what_reads_it(finished: Path, override: str, stages: set[str]) -> None:

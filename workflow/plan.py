@@ -143,28 +143,23 @@ class _Unroller:
                 else:
                     subspaces[source, m.label] = self._subspace(source, m, jacobians, None)
         analysis = self._sample(self.c.sample.analysis_seeds)
-        edits = {
-            pair: self._edit(subspace, self.test, published=pair[0] == AVERAGE)
+        metrics = {
+            pair: self._metrics(subspace, self.test, published=pair[0] == AVERAGE)
             for pair, subspace in subspaces.items()
         }
-        metrics = {
-            pair: self._metrics(subspaces[pair], edit, self.test) for pair, edit in edits.items()
-        }
         crossed = {
-            pair: self._metrics(subspace, self._edit(subspace, analysis, published=False), analysis)
+            pair: self._metrics(subspace, analysis)
             for pair, subspace in subspaces.items()
             if pair[0] != AVERAGE
         }
         generalize = self._generalize(subspaces, metrics, crossed)
         for name, sample in self.other_classes.items():
             for m in methods:
-                subspace = subspaces[AVERAGE, m.label]
-                edit = self._edit(subspace, sample, published=False)
-                metrics[name, m.label] = self._metrics(subspace, edit, sample)
-        unlike = self._distinct(subspaces, edits)
+                metrics[name, m.label] = self._metrics(subspaces[AVERAGE, m.label], sample)
+        unlike = self._distinct(subspaces, metrics)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
         tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
-        averaged = [(m, subspaces[AVERAGE, m.label], edits[AVERAGE, m.label]) for m in methods]
+        averaged = [(m, subspaces[AVERAGE, m.label], metrics[AVERAGE, m.label]) for m in methods]
         figures = self._figures(averaged, base, factors, metrics, generalize, tables)
         measured = {m.label: metrics[AVERAGE, m.label] for m in methods}
         return Plan(tables, figures, measured)
@@ -244,20 +239,13 @@ class _Unroller:
     def _measured(self) -> dict[str, Any]:
         return {"resolution": self.c.edit.resolution, "regions": self.regions}
 
-    def _edit(self, subspace: Step, sample: Step, published: bool) -> Step:
+    def _metrics(self, subspace: Step, sample: Step, published: bool = False) -> Step:
         settings = {key: getattr(self.c.edit, key) for key in ("tolerance", "max_step")}
         settings |= self._measured() | {"targets": [list(t) for t in self.c.edit.named_targets]}
         settings["published_steps"] = list(self.c.edit.published_steps) if published else []
         settings["published_faces"] = self.c.edit.published_faces
+        settings |= {key: getattr(self.c.metric, key) for key in ("attributes", "vgg")}
         parents = {"subspace": [subspace], "perceptual": self.perceptual}
-        return Step("edit", settings, self._image_inputs(sample) | parents)
-
-    def _metrics(self, subspace: Step, edit: Step, sample: Step) -> Step:
-        parents = {"subspace": [subspace], "edit": [edit], "perceptual": self.perceptual}
-        settings = self._measured() | {
-            "attributes": self.c.metric.attributes,
-            "vgg": self.c.metric.vgg,
-        }
         if self.c.metric.classifier is None:
             parents["landmarks"] = self.landmarks
         else:
@@ -267,7 +255,7 @@ class _Unroller:
         return Step("metrics", settings, self._image_inputs(sample) | parents)
 
     def _distinct(
-        self, subspaces: Mapping[tuple[str, str], Step], edits: Mapping[tuple[str, str], Step]
+        self, subspaces: Mapping[tuple[str, str], Step], metrics: Mapping[tuple[str, str], Step]
     ) -> Step | None:
         """Of the method that figures show."""
         if self.c.distinct is None:
@@ -276,7 +264,7 @@ class _Unroller:
         settings = self._measured() | self.c.distinct.model_dump()
         settings |= {"target": self.c.edit.named_targets[0].name}
         settings |= {"attributes": self.c.metric.attributes}
-        parents = {"subspace": [subspaces[pair]], "edit": [edits[pair]]}
+        parents = {"subspace": [subspaces[pair]], "metrics": [metrics[pair]]}
         parents |= {"perceptual": self.perceptual, "landmarks": self.landmarks}
         return Step("distinct", settings, self._image_inputs(self.test) | parents)
 
@@ -372,39 +360,39 @@ class _Unroller:
             "resolution": self.c.figure.resolution,
         }
         figures = {
-            "comparison": _figure("comparison", at, {"tables": [tables]}),
-            "generalization": _figure(
+            "comparison": _plot("comparison", at, {"tables": [tables]}),
+            "generalization": _plot(
                 "generalization", at, {"generalize": [generalize], "tables": [tables]}
             ),
-            "spectra": _figure(
+            "spectra": _plot(
                 "spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}
             ),
-            "sensitivity": _figure("sensitivity", colours, {"jacobian": jacobians}),
+            "sensitivity": _plot("sensitivity", colours, {"jacobian": jacobians}),
         }
         if self.c.edit.published_steps:
             curves = {"metrics": [metrics[AVERAGE, label] for label in labels]}
-            figures["curves"] = _figure("curves", {"labels": labels}, curves)
+            figures["curves"] = _plot("curves", {"labels": labels}, curves)
         if tables.settings["transfer"]:
-            figures["transfer"] = _figure(
+            figures["transfer"] = _plot(
                 "transfer", at, {"generalize": [generalize], "tables": [tables]}
             )
         if tables.settings["sweep"]:
-            figures["sweep"] = _figure("sweep", at, {"tables": [tables]})
+            figures["sweep"] = _plot("sweep", at, {"tables": [tables]})
         if "linearity" in tables.parents:
             exact = {"linearity": list(tables.parents["linearity"])}
-            figures["linearity"] = _figure("linearity", {}, exact)
+            figures["linearity"] = _plot("linearity", {}, exact)
         for name in self.regions:
             known = [row for row in averaged if row[0].finds(name)]
             edited = self._image_inputs(self.test)
-            edited |= {"subspace": [s for _, s, _ in known], "edit": [e for *_, e in known]}
+            edited |= {"subspace": [s for _, s, _ in known], "metrics": [m for *_, m in known]}
             chosen = shared | {"region": name, "labels": [m.label for m, *_ in known]}
             chosen |= {"target": target.name}
             steps = {"steps": list(self.c.figure.strip_steps), "method": first}
             if "distinct" in tables.parents:
                 found = edited | {"distinct": list(tables.parents["distinct"])}
-                figures[f"gallery_{name}"] = _figure("gallery", chosen | {"method": first}, found)
-            figures[f"strips_{name}"] = _figure("strips", chosen | steps, edited)
-            figures[f"differences_{name}"] = _figure("differences", chosen | colours, edited)
+                figures[f"gallery_{name}"] = _picture("gallery", chosen | {"method": first}, found)
+            figures[f"strips_{name}"] = _picture("strips", chosen | steps, edited)
+            figures[f"differences_{name}"] = _picture("differences", chosen | colours, edited)
         return figures
 
 
@@ -425,8 +413,12 @@ def _convert(generator: Generator) -> Step:
     return Step("convert", settings | {"path": str(path), "sha256": hash_of(path)})
 
 
-def _figure(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
-    return Step("figure", {"kind": kind} | settings, parents)
+def _plot(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
+    return Step("plot", {"kind": kind} | settings, parents)
+
+
+def _picture(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
+    return Step("picture", {"kind": kind} | settings, parents)
 
 
 def _region(values: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 _INIT = Path(__file__).with_name("init.py")
-_NODES = {"c1": "", "c2": "", "g1": " Gres=gpu:1"}
+_NODES = {"c1": "", "c2": "", "g1": " Gres=gpu:2"}
 _CONF = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -78,7 +78,7 @@ class Cluster:
 
 @contextlib.contextmanager
 def started() -> Iterator[Cluster]:
-    """A cluster with the partitions `cpu` (nodes c1, c2) and `gpu` (g1, its GPU a pretence).
+    """A cluster with the partitions `cpu` (nodes c1, c2) and `gpu` (g1, its GPUs a pretence).
 
     Raises:
         RuntimeError: a daemon ended, or the nodes were not ready within half a minute.
@@ -97,7 +97,7 @@ def started() -> Iterator[Cluster]:
     )
     conf = _CONF.format(host=host, controller=ports[0], folder=folder, nodes=nodes)
     (folder / "slurm.conf").write_text(conf)
-    (folder / "gres.conf").write_text("NodeName=g1 Name=gpu Count=1 File=/dev/null\n")
+    (folder / "gres.conf").write_text("NodeName=g1 Name=gpu Count=2\n")
     outside = {name: text for name, text in os.environ.items() if not name.startswith("SLURM_")}
     path = f"{_srun(folder)}:{os.environ['PATH']}"
     cluster = Cluster(outside | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path})

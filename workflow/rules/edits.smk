@@ -1,28 +1,4 @@
-# Edited test faces and what they measure: results/edit, metrics, generalize.
-
-
-rule edit:
-    input:
-        parents("edit"),
-        code=code_of(BASE, "edit"),
-    output:
-        edits="results/edit/{key}/edits.csv",
-        record="results/edit/{key}/record.json",
-    log:
-        "results/edit/{key}/log.txt",
-    benchmark:
-        "results/edit/{key}/benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        gpu=1,
-        mem_mb=growing(3000),
-        runtime=growing(480),
-    params:
-        job=job("edit"),
-    shell:
-        RUN
+# Edited test faces and what they measure: results/metrics, generalize, distinct.
 
 
 rule metrics:

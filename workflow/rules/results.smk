@@ -1,4 +1,4 @@
-# Tables, figures and the report: results/tables, results/figure, results/<experiment>.
+# Tables, figures and the report: results/tables, plot, picture, results/<experiment>.
 
 
 rule tables:
@@ -27,18 +27,41 @@ rule tables:
         RUN
 
 
-rule figure:
+rule plot:
     input:
-        parents("figure"),
-        code=code_of(BASE, "figure"),
+        parents("plot"),
+        code=code_of(BASE, "plot"),
     output:
-        png="results/figure/{key}/figure.png",
-        pdf="results/figure/{key}/figure.pdf",
-        record="results/figure/{key}/record.json",
+        png="results/plot/{key}/figure.png",
+        pdf="results/plot/{key}/figure.pdf",
+        record="results/plot/{key}/record.json",
     log:
-        "results/figure/{key}/log.txt",
+        "results/plot/{key}/log.txt",
     benchmark:
-        "results/figure/{key}/benchmark.tsv"
+        "results/plot/{key}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        job=job("plot"),
+    shell:
+        RUN
+
+
+rule picture:
+    input:
+        parents("picture"),
+        code=code_of(BASE, "picture"),
+    output:
+        png="results/picture/{key}/figure.png",
+        pdf="results/picture/{key}/figure.pdf",
+        record="results/picture/{key}/record.json",
+    log:
+        "results/picture/{key}/log.txt",
+    benchmark:
+        "results/picture/{key}/benchmark.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -46,7 +69,7 @@ rule figure:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        job=job("figure"),
+        job=job("picture"),
     shell:
         RUN
 

@@ -1,0 +1,91 @@
+"""What edits measure, batch by batch; what that needs of the original faces is made once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edited import Faces
+from lowrankgan.metrics.masked import inside_outside, masked_mse
+from lowrankgan.metrics.perceptual import Perceptual
+from scores import Scores
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Some edits of some faces.
+
+    Attributes:
+        images: [M, 3, R, R] in [0, 1].
+        faces: [M] position of the face that each is an edit of.
+        regions: [M] name of the region that each is to change.
+    """
+
+    images: Tensor
+    faces: list[int]
+    regions: list[str]
+
+    def __getitem__(self, chosen: Sequence[int]) -> "Edits":
+        images = self.images[list(chosen)]
+        return Edits(images, [self.faces[i] for i in chosen], [self.regions[i] for i in chosen])
+
+
+class Measures:
+    """Every measure of edits of some faces.
+
+    Args:
+        faces: the originals, with their regions.
+        trunks: LPIPS by name: `alex`, by which steps are matched, and `vgg` or not.
+        scores: attributes of an image.
+    """
+
+    def __init__(self, faces: Faces, trunks: Mapping[str, Perceptual], scores: Scores) -> None:
+        self._faces, self._trunks, self._scores = faces, trunks, scores
+        self._features = {name: t.features(faces.originals) for name, t in trunks.items()}
+        self._before = [
+            {name: scores(image[None], mask[i][None]) for name, mask in faces.masks.items()}
+            for i, image in enumerate(faces.originals)
+        ]
+
+    def changes(self, edits: Edits) -> list[dict[str, float]]:
+        """MSE and LPIPS by AlexNet, inside and outside, of each edit."""
+        masks, originals = self._masks(edits), self._faces.originals[edits.faces]
+        columns = _both("mse", masked_mse(originals, edits.images, masks))
+        return _rows(columns | self._distances("alex", edits, masks))
+
+    def others(self, edits: Edits, vgg: bool) -> list[dict[str, float]]:
+        """LPIPS of the composite, change of attributes, and, where wanted, LPIPS by VGG."""
+        masks, originals = self._masks(edits), self._faces.originals[edits.faces]
+        # The composite form: what the change of the region alone amounts to in the whole picture.
+        alex = self._trunks["alex"]
+        composite = alex.features(edits.images.where(masks[:, None], originals))
+        distance = alex.distance(self._features["alex"][edits.faces], composite)
+        columns = {"lpips_alex_composite": distance}
+        if vgg and "vgg" in self._trunks:
+            columns |= self._distances("vgg", edits, masks)
+        found = _rows(columns)
+        for k, row in enumerate(found):
+            before = self._before[edits.faces[k]][edits.regions[k]]
+            after = self._scores(edits.images[k : k + 1], masks[k : k + 1])
+            row |= {name: score - before[name] for name, score in after.items()}
+        return found
+
+    def _masks(self, edits: Edits) -> Tensor:
+        pairs = zip(edits.regions, edits.faces, strict=True)
+        return torch.stack([self._faces.masks[region][face] for region, face in pairs])
+
+    def _distances(self, net: str, edits: Edits, masks: Tensor) -> dict[str, Tensor]:
+        trunk, originals = self._trunks[net], self._features[net][edits.faces]
+        distances = trunk.distance_map(originals, trunk.features(edits.images))
+        return _both(f"lpips_{net}", inside_outside(distances, masks))
+
+
+def _both(name: str, values: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    inside, outside = values
+    return {f"{name}_inside": inside, f"{name}_outside": outside}
+
+
+def _rows(columns: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    lists = {name: column.tolist() for name, column in columns.items()}
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]

@@ -1,0 +1,101 @@
+"""Draw one picture of some test faces, edited along directions of one method or more."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from edited import faces_of
+from job import Job, run
+from lowrankgan.figures.differences import difference_maps
+from lowrankgan.figures.strips import edit_strips
+from lowrankgan.figures.style import save
+from lowrankgan.images import to_bytes
+
+
+def main(job: Job) -> None:
+    save(_KINDS[job.settings["kind"]](job), job.output / "figure")
+
+
+def _strips(job: Job) -> Figure:
+    editor = _Editor(job)
+    method = job.settings["labels"].index(job.settings["method"])
+    steps, region = job.settings["steps"], job.settings["region"]
+    matched = editor.matched_steps(method).abs()  # so that a column has one sign for all faces
+    images = np.stack([editor.edited(method, matched * step) for step in steps], axis=1)
+    labels = [f"{step:+.2g} α" if step else "original" for step in steps]
+    title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
+    return edit_strips(images, labels, editor.masks, title, original=len(steps) // 2)
+
+
+def _gallery(job: Job) -> Figure:
+    editor, region = _Editor(job), job.settings["region"]
+    method = job.settings["labels"].index(job.settings["method"])
+    table = pd.read_csv(job.input("distinct") / "attributes.csv").set_index("direction")
+    table = table[table["region"] == region]
+    scores = table.drop(columns=["region", "distinct", "tint"])
+    relative = scores / scores.abs().max()
+    images, labels = [editor.originals], ["original"]
+    for number in table.index[table["distinct"]]:
+        images.append(editor.edited(method, editor.matched_steps(method, number), number))
+        name = str(relative.loc[number].abs().idxmax())
+        change = scores.loc[number, name]
+        labels.append(f"{number}: {name.replace('_', ' ')}\n{change:+.2g}")
+    title = f"{region.replace('_', ' ')}: distinct directions, with what each changes most"
+    return edit_strips(np.stack(images, axis=1), labels, editor.masks, title, original=0)
+
+
+def _differences(job: Job) -> Figure:
+    editor, region = _Editor(job), job.settings["region"]
+    edited = {
+        name: editor.edited(index, editor.matched_steps(index))
+        for index, name in enumerate(job.settings["labels"])
+    }
+    title = f"{region.replace('_', ' ')}: equal change inside the region"
+    colour_map = job.settings["colour_map"]
+    return difference_maps(editor.originals, edited, editor.masks, colour_map, title)
+
+
+class _Editor:
+    """The first test faces, edited along directions of each method."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._region = job.settings["region"]
+        self._batches = list(faces_of(job, job.settings["faces"]))
+        self.originals = to_bytes(torch.cat([faces.originals for faces in self._batches]))
+        masks = [faces.masks[self._region] for faces in self._batches]
+        self.masks = torch.cat(masks).cpu().numpy()
+
+    def matched_steps(self, method: int, number: int = 1) -> "pd.Series[float]":
+        """By face, the signed step at which the method reaches the target."""
+        edits = pd.read_csv(self._job.inputs["metrics"][method] / "metrics.csv")
+        chosen = (
+            (edits["region"] == self._region)
+            & (edits["target"] == self._job.settings["target"])
+            & (edits["direction"] == number)
+        )
+        return edits[chosen].set_index("face")["step"]
+
+    def edited(self, method: int, steps: "pd.Series[float]", number: int = 1) -> NDArray[np.uint8]:
+        """The method's edits [faces, R, R, 3] with a step for each face."""
+        images = []
+        for faces in self._batches:
+            offset = faces.directions(self._job.inputs["subspace"][method])[self._region]
+            chosen = [steps[seed] for seed in faces.seeds]
+            images.append(faces.edited(range(len(chosen)), offset[number - 1], chosen))
+        return to_bytes(torch.cat(images))
+
+
+_KINDS: dict[str, Callable[[Job], Figure]] = {
+    "differences": _differences,
+    "gallery": _gallery,
+    "strips": _strips,
+}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -97,7 +97,8 @@ def started() -> Iterator[Cluster]:
     )
     conf = _CONF.format(host=host, controller=ports[0], folder=folder, nodes=nodes)
     (folder / "slurm.conf").write_text(conf)
-    (folder / "gres.conf").write_text("NodeName=g1 Name=gpu Count=2\n")
+    gpus = [f"NodeName=g1 Name=gpu File={file}\n" for file in ("/dev/null", "/dev/zero")]
+    (folder / "gres.conf").write_text("".join(gpus))
     outside = {name: text for name, text in os.environ.items() if not name.startswith("SLURM_")}
     path = f"{_srun(folder)}:{os.environ['PATH']}"
     cluster = Cluster(outside | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path})

@@ -75,7 +75,7 @@ def main(job: Job) -> None:
         )
     if s["sweep"]:
         tables["sweep"] = (
-            _sweep(job, tables["summary"][0], ranks),
+            swept(job, tables["summary"][0], ranks),
             "Change outside against the number of directions that the background keeps.",
         )
     if s["classes"]:
@@ -109,19 +109,20 @@ def main(job: Job) -> None:
         write_table(table, job.output / name, caption, digits=4)
 
 
-def _sweep(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
+def swept(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
     """Summaries of the methods whose rule has several values, with the rank that each gives."""
     columns = ["method", "name", "rule", "value", "relaxation"]
-    swept = pd.DataFrame(job.settings["sweep"], columns=columns)
-    swept["value"] = swept["value"].astype(str)
+    # Words before they share a column: beside a lambda, a rank of 10 would become 10.0.
+    rows = [(*row[:3], str(row[3]), row[4]) for row in job.settings["sweep"]]
+    methods = pd.DataFrame(rows, columns=columns)
     kept = ranks[(ranks["side"] == "outside") & (ranks["source"] == "average")]
     kept = kept[["region", "rule", "setting", "rank"]].rename(columns={"setting": "value"})
-    swept = swept.merge(kept, on=["rule", "value"])
-    swept["kept"] = swept["rank"] - swept["relaxation"]
+    methods = methods.merge(kept, on=["rule", "value"])
+    methods["kept"] = methods["rank"] - methods["relaxation"]
     averaged = summary[(summary["source"] == "average") & (summary["direction"] == 1)]
     averaged = averaged[averaged["measure"].str.endswith("_outside")]
     chosen = averaged.drop(columns=["source", "direction"])
-    return swept.drop(columns="rank").merge(chosen, on=["method", "region"])
+    return methods.drop(columns="rank").merge(chosen, on=["method", "region"])
 
 
 def _published(s: Mapping[str, Any], averaged: pd.DataFrame) -> pd.DataFrame:

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from job import Job
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.tables import compare, summarize, transfer, write_table
+from tables import swept
 
 SETTINGS = {"seed": 0, "resamples": 200, "level": 0.95}
 
@@ -189,3 +191,18 @@ def test_a_face_that_its_own_direction_does_not_reach_enters_no_ratio() -> None:
     )
     row = transfer(metrics, ["mse_outside"], **SETTINGS).iloc[0]
     assert row["faces"] == 1
+
+
+def test_a_sweep_of_ranks_stands_beside_one_of_lambdas(tmp_path) -> None:
+    sweep = [["pursuit 0.02", "pursuit", "pursuit", 0.02, 0], ["cut 10", "cut", "rank", 10, 2]]
+    ranks = pd.DataFrame(
+        {"side": "outside", "source": "average", "region": "eyes", "rule": ["pursuit", "rank"]}
+        | {"setting": ["0.02", "10"], "rank": [33, 10]}
+    )
+    summary = pd.DataFrame(
+        {"source": "average", "method": ["pursuit 0.02", "cut 10"], "region": "eyes"}
+        | {"direction": 1, "measure": "mse_outside", "mean": [0.1, 0.2]}
+    )
+    found = swept(Job({"sweep": sweep}, {}, tmp_path), summary, ranks).set_index("method")
+    assert found["kept"].to_dict() == {"pursuit 0.02": 33, "cut 10": 8}
+    assert found["mean"].to_dict() == {"pursuit 0.02": 0.1, "cut 10": 0.2}

@@ -27,9 +27,9 @@ paper: .venv/.complete
 train: .venv/.complete
 	@$(BIN)/snakemake --profile $(PROFILE) trained --config training="$$ARGS"
 
-# Whole files go to a worker, so that what a file's tests share is made once.
+# Whole files go to a worker, so that what a file's tests share is made once; the longest first.
 test: .venv/.complete
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # A real SLURM on this machine, from Debian.
 test-slurm: .venv/.complete

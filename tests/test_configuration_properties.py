@@ -16,7 +16,7 @@ from workflow.configuration import load_configuration
 from workflow.overrides import encoded, overrides_of
 from workflow.plan import unroll
 
-_EXAMPLES = 80  # of each kind
+_EXAMPLES = 250  # of each kind, so that 500 configurations are tried
 
 _positive = st.floats(1e-4, 1e3)
 _seeds = st.lists(st.integers(0, 900), min_size=1, max_size=4, unique=True)

@@ -41,9 +41,7 @@ def _curves(job: Job) -> Figure:
 
 def _generalization(job: Job) -> Figure:
     target, measure = job.settings["target"], job.settings["measure"]
-    table = pd.read_csv(job.input("generalize") / "matrix.csv")
-    table = table[(table["target"] == target) & (table["direction"] == 1)]
-    table = table[table["method"] == table["method"].iloc[0]]
+    table = _of_first(pd.read_csv(job.input("generalize") / "matrix.csv"), target)
     means = pd.read_csv(job.input("tables") / "generalization.csv")
     means = means[(means["target"] == target) & (means["direction"] == 1)]
     shown = means[(means["measure"] == measure) & means["method"].isin(table["method"])]
@@ -52,13 +50,17 @@ def _generalization(job: Job) -> Figure:
 
 def _transfer(job: Job) -> Figure:
     target, measure = job.settings["target"], job.settings["measure"]
-    table = pd.read_csv(job.input("generalize") / "crossed.csv")
-    table = table[(table["target"] == target) & (table["direction"] == 1)]
-    table = table[table["method"] == table["method"].iloc[0]]
+    table = _of_first(pd.read_csv(job.input("generalize") / "crossed.csv"), target)
     found = pd.read_csv(job.input("tables") / "transfer.csv")
     found = found[found["method"].isin(table["method"])]
     chosen = (found["target"] == target) & (found["measure"] == measure)
     return transfer_matrix(table, measure, found[chosen].set_index("region"))
+
+
+def _of_first(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    """The first direction of the first method, at a target."""
+    table = table[(table["target"] == target) & (table["direction"] == 1)]
+    return table[table["method"] == table["method"].iloc[0]]
 
 
 def _sweep(job: Job) -> Figure:

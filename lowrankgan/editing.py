@@ -12,7 +12,7 @@ from lowrankgan.errors import LowRankGANError
 _EXPONENTS = (0.25, 4.0)  # of change against step: MSE grows with about 2, LPIPS with about 1
 _MAX_GROWTH = 4.0  # of the step in one go, for an extrapolation can be far off
 _MAX_EVALUATIONS = 20  # for each target
-_TELLING = 0.5  # share of the first target from which on the two signs differ
+_TELLING = 0.5  # share of a target from which on the two signs differ
 
 
 def offsets(directions: Tensor, num_layers: int, layers: Sequence[int]) -> Tensor:
@@ -48,15 +48,15 @@ class ChangeMatcher:
 
     It proposes a step, is told the change there, and so on, so that the edits of many faces can
     be rendered together. A mouth that is shut cannot be shut: of the two signs, the one is taken
-    in which the direction changes the region more, at a step where that is at least half of the
-    first target, for small steps change it alike in both. Then it searches in logarithms: change
-    grows like a power of the step, so the secant of (log step, log change) converges in three or
-    four renderings, and what one target has rendered serves the next. A direction that does not
-    reach a target up to `max_step` has failed on that face, and is reported so.
+    in which the direction changes the region more, for each target at the shortest step known
+    where that is at least half of it, for small steps change it alike in both. Then it searches in
+    logarithms: change grows like a power of the step, so the secant of (log step, log change)
+    converges in three or four renderings, and what one target has rendered serves the next. A
+    direction that does not reach a target up to `max_step` has failed on that face, and is
+    reported so.
 
     Args:
-        targets: name to the measure and the change by it at which to arrive, > 0; the measure of
-            the first one decides the sign.
+        targets: name to the measure and the change by it at which to arrive, > 0.
         tolerance: relative error of the change that counts as reached.
         max_step: largest step that is tried.
         first_step: where to begin; a neighbouring face's step saves renderings.
@@ -70,20 +70,21 @@ class ChangeMatcher:
         first_step: float = 1.0,
     ) -> None:
         self._targets, self._tolerance, self._max_step = targets, tolerance, max_step
-        self._first = next(iter(targets.values()))
-        self._compared = min(first_step, max_step)  # the length at which the signs are compared
+        self._first_step = min(first_step, max_step)
         self._seen: dict[float, Mapping[str, float]] = {}
 
     def propose(self) -> float | None:
         """The next step to render, or None when every search is settled."""
-        for step in (self._compared, -self._compared):
-            if step not in self._seen:
-                return step
-        if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
-            for measure, target in self._targets.values():
-                length = self._next(measure, target)
+        for measure, target in self._targets.values():
+            compared = self._compared(measure, target)
+            for step in (compared, -compared):
+                if step not in self._seen:
+                    return step
+            if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
+                sign = self._sign(measure, compared)
+                length = self._next(measure, target, sign)
                 if length is not None:
-                    return self._sign * length
+                    return sign * length
         return None
 
     def observe(self, step: float, changes: Mapping[str, float]) -> None:
@@ -99,10 +100,6 @@ class ChangeMatcher:
                     "or lower edit.max_step"
                 )
         self._seen[step] = changes
-        measure, target = self._first
-        forth, back = (self._seen.get(s) for s in (self._compared, -self._compared))
-        if forth and back and max(forth[measure], back[measure]) < _TELLING * target:
-            self._compared = self._next(measure, target) or self._compared
 
     def arrived(self, step: float) -> bool:
         """Whether the change at a step that was observed is that of a target."""
@@ -114,27 +111,38 @@ class ChangeMatcher:
     def match(self, name: str) -> tuple[float, bool]:
         """The step whose change is closest to a target, and whether it is within tolerance."""
         measure, target = self._targets[name]
-        changes = self._changes(measure)
+        sign = self._sign(measure, self._compared(measure, target))
+        changes = self._changes(measure, sign)
         closest = min(changes, key=lambda step: abs(changes[step] / target - 1))
-        return self._sign * closest, self._reaches(changes[closest], target)
+        return sign * closest, self._reaches(changes[closest], target)
 
     def _reaches(self, change: float, target: float) -> bool:
         return abs(change / target - 1) <= self._tolerance
 
-    @property
-    def _sign(self) -> float:
-        measure, _ = self._first
-        forth, back = (self._seen[s][measure] for s in (self._compared, -self._compared))
+    def _compared(self, measure: str, target: float) -> float:
+        """Length of the step at which the signs are compared for a target, rendered or not."""
+        telling = {
+            abs(step) for step, found in self._seen.items() if found[measure] >= _TELLING * target
+        }
+        both = {abs(step) for step in self._seen if -step in self._seen}
+        if telling:
+            return min(telling & both or telling)
+        if not both:
+            return self._first_step
+        longest = max(both)
+        return self._next(measure, target, self._sign(measure, longest)) or longest
+
+    def _sign(self, measure: str, compared: float) -> float:
+        forth, back = (self._seen[step][measure] for step in (compared, -compared))
         return 1.0 if forth >= back else -1.0
 
-    def _changes(self, measure: str) -> dict[float, float]:
-        """Length of the step to change, in the chosen sign."""
-        sign = self._sign
+    def _changes(self, measure: str, sign: float) -> dict[float, float]:
+        """Length of the step to change, in one sign."""
         return {s * sign: found[measure] for s, found in self._seen.items() if s * sign > 0}
 
-    def _next(self, measure: str, target: float) -> float | None:
+    def _next(self, measure: str, target: float, sign: float) -> float | None:
         """Length of the next step on the way to one target, or None when it is settled."""
-        changes = self._changes(measure)
+        changes = self._changes(measure, sign)
         points = sorted((step, max(change, 1e-12)) for step, change in changes.items())
         if any(self._reaches(change, target) for _, change in points):
             return None

@@ -12,9 +12,12 @@ from job import Job
 Gram = NDArray[np.float64]
 
 
-def grams_of(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
-    """Region name to its (inside, outside) Gram matrices, averaged over the analysis images."""
-    images = [load_file(folder / "gram.safetensors") for folder in job.inputs["jacobian"]]
+def grams_of(job: Job, stage: str = "jacobian") -> Mapping[str, tuple[Gram, Gram]]:
+    """Region name to its (inside, outside) Gram matrices, averaged over the analysis images.
+
+    Of J, or of single styles where the stage is `styles`.
+    """
+    images = [load_file(folder / "gram.safetensors") for folder in job.inputs[stage]]
     names = [key.removeprefix("inside/") for key in images[0] if key.startswith("inside/")]
     return {
         name: (

@@ -1,5 +1,6 @@
 """Editing directions of every region by one method."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from lowrankgan.subspace import (
     principal_directions,
     project,
     rayleigh_optimum,
+    shrink,
 )
 from lowrankgan.weights import verify
 
@@ -37,12 +39,27 @@ def _from_files(job: Job) -> dict[str, Gram]:
 
 def _from_grams(job: Job) -> dict[str, Gram]:
     found = {}
-    for region, (inside, outside) in grams_of(job).items():
+    for region, (inside, outside) in _grams(job).items():
         try:
             found[region] = _directions(job, region, inside, outside)
         except LowRankGANError as error:
             raise LowRankGANError(f"region {region!r}: {error}") from error
     return found
+
+
+def _grams(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
+    """Those of J, drawn towards those of single styles where the method has a prior."""
+    grams, weight = grams_of(job), job.settings.get("prior")
+    if not weight:
+        return grams
+    styles = grams_of(job, "styles")
+    return {
+        region: (
+            shrink(inside, styles[region][0], weight),
+            shrink(outside, styles[region][1], weight),
+        )
+        for region, (inside, outside) in grams.items()
+    }
 
 
 def _directions(job: Job, region: str, inside: Gram, outside: Gram) -> Gram:

@@ -68,6 +68,18 @@ def test_signs_are_compared_where_they_differ() -> None:
     assert len(face.rendered) <= 6
 
 
+def test_the_sign_is_chosen_for_each_target() -> None:
+    """Eyes that can be opened a little and shut altogether, the little a little sooner."""
+
+    def change(step: float) -> float:
+        return min(0.011 * step**2, 0.045) if step < 0 else 0.01 * step**2
+
+    face = _Face(change, change)
+    matcher = face.search({"mse": 0.02, "lpips": 0.2}, tolerance=0.01, max_step=50)
+    assert matcher.match("mse") == (pytest.approx(-((0.02 / 0.011) ** 0.5), rel=0.01), True)
+    assert matcher.match("lpips") == (pytest.approx(20**0.5, rel=0.01), True)
+
+
 def test_a_saturating_change_is_found_by_few_renderings() -> None:
     face = _Face(lambda step: 0.1 * step**2 / (1 + step**2))
     step, reached = face.search({"mse": 0.06}, tolerance=0.02, max_step=50).match("mse")

@@ -22,7 +22,9 @@ from workflow.schema import (
     LocalFile,
     Method,
     Package,
+    Prior,
     Published,
+    Rayleigh,
     Ruled,
 )
 from workflow.steps import Step, lineage
@@ -30,6 +32,7 @@ from workflow.steps import Step, lineage
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
+_OF_STYLES = ("layers", "resolution", "regions")  # settings that they share with J
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
 
@@ -204,6 +207,14 @@ class _Unroller:
         samples = [self._sample([seed]) for seed in seeds]
         return [Step("jacobian", settings, self._image_inputs(sample)) for sample in samples]
 
+    def _styles(self, prior: Prior, jacobians: list[Step]) -> list[Step]:
+        """Of the same images, layers and regions as J."""
+        drawn = {"probes": prior.probes, "seed": prior.seed}
+        return [
+            Step("styles", drawn | {k: j.settings[k] for k in _OF_STYLES}, j.parents)
+            for j in jacobians
+        ]
+
     def _factorize(self, jacobians: list[Step], rule: str, value: float | str) -> Step:
         settings = {"rule": rule, "value": value}
         if rule == "pursuit":
@@ -227,6 +238,9 @@ class _Unroller:
         parents = {"jacobian": jacobians}
         if factors:
             parents["factorize"] = [factors]
+        if isinstance(method, Rayleigh) and method.prior:
+            parents["styles"] = self._styles(method.prior, jacobians)
+            own["prior"] = method.prior.weight
         if isinstance(method, Global):
             inputs = {"generator": self.generator}
             inputs["sample"] = [self._sample(self._seeds(source, method))]

@@ -264,11 +264,20 @@ class Ruled(Method):
     relaxation: Annotated[int, Field(ge=0)] = 0
 
 
+class Prior(Strict):
+    """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
+
+    weight: Share
+    probes: Count
+    seed: Seed
+
+
 class Rayleigh(Method):
     """The region's change over that of the rest, with a price on length."""
 
     solver: Literal["rayleigh"]
     ridge: Positive
+    prior: Prior | None = None
 
 
 class Published(Method):

@@ -1,5 +1,5 @@
-# Jacobians, their factorisation and editing directions: results/jacobian, factorize, subspace,
-# and what theory says of them exactly: linearity.
+# Jacobians, their factorisation and editing directions: results/jacobian, styles,
+# factorize, subspace, and what theory says of them exactly: linearity.
 
 
 rule jacobian:
@@ -72,6 +72,31 @@ rule candidates:
         runtime=growing(30),
     params:
         job=job("candidates"),
+    shell:
+        RUN
+
+
+rule styles:
+    input:
+        parents("styles"),
+        code=code_of(BASE, "styles"),
+    output:
+        gram="results/styles/{key}/gram.safetensors",
+        record="results/styles/{key}/record.json",
+    log:
+        "results/styles/{key}/log.txt",
+    benchmark:
+        "results/styles/{key}/benchmark.tsv"
+    priority: 1
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=growing(7000),
+        runtime=growing(60),
+    params:
+        job=job("styles"),
     shell:
         RUN
 

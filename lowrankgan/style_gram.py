@@ -1,0 +1,53 @@
+"""Gram matrices of a region and of the rest as they would be if styles acted one by one."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lowrankgan.factorization import Array
+from lowrankgan.generators.base import Generator
+from lowrankgan.style_sensitivity import squared_changes, style_offsets
+
+
+def style_gram_matrices(
+    generator: Generator,
+    latent: Tensor,
+    layers: Sequence[int],
+    masks: Mapping[str, NDArray[np.bool_]],
+    probes: int,
+    seed: int,
+) -> dict[str, tuple[Array, Array]]:
+    """A^T diag(e) A: style weights A, and the mean squared change e of the region with each style.
+
+    J = (dx/ds) A. Which styles a region follows is alike in all images; how their effects cancel
+    in a pixel is one image's own, and a direction that is found on few images is fitted to it.
+    Without the products of different styles that is left out, and a Gram matrix that is drawn
+    towards this one (`lowrankgan.subspace.shrink`) has directions that carry over better.
+
+    Args:
+        generator: any.
+        latent: [L, D] W+ latent.
+        layers: slots that move.
+        masks: region name to bool [R, R] on the analysis grid.
+        probes: for each region and side, see `squared_changes`.
+        seed: of the probes.
+
+    Returns:
+        Region name to (inside, outside), each [w_dim, w_dim] float64, symmetric and positive
+        semi-definite, in the units of `gram_matrices`.
+    """
+    offsets, signs = style_offsets(generator, layers), np.random.RandomState(seed)
+    styles = generator.style_weights()
+    weights = np.concatenate([styles[slot].detach().double().cpu().numpy() for slot in layers])
+    changes = squared_changes(generator, latent, offsets, masks, probes, signs)
+    return {
+        name: (_weighted(weights, inside), _weighted(weights, outside))
+        for name, (inside, outside) in changes.items()
+    }
+
+
+def _weighted(rows: Array, energies: Array) -> Array:
+    scaled = rows * np.sqrt(energies)[:, None]
+    return scaled.T @ scaled

@@ -1,0 +1,79 @@
+"""How much a region and the rest of an image change with single styles, by a few reverse passes."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import vjp
+
+from lowrankgan.factorization import Array
+from lowrankgan.generators.base import Generator
+from lowrankgan.progress import progress
+
+# Of each slot that is asked for: its number, and offsets [C, w_dim] of its w, one for each style.
+Offsets = Sequence[tuple[int, Tensor]]
+
+
+def style_offsets(generator: Generator, layers: Sequence[int]) -> Offsets:
+    """Offsets that change one style by one and the others of its slot as little as can be.
+
+    By the pseudoinverse of the style weights, in float64: nothing else moves in a slot that has no
+    more styles than w has components.
+    """
+    weights = generator.style_weights()
+    return [(slot, torch.linalg.pinv(weights[slot].double().cpu()).T) for slot in layers]
+
+
+def squared_changes(
+    generator: Generator,
+    latent: Tensor,
+    offsets: Offsets,
+    masks: Mapping[str, NDArray[np.bool_]],
+    probes: int,
+    signs: np.random.RandomState,
+) -> dict[str, tuple[Array, Array]]:
+    """Mean squared change of each region and of the rest for each offset, to first order.
+
+    For a random vector p of signs over some pixels, the mean square of p^T J u is the squared
+    change of those pixels along u, so that some reverse passes serve thousands of offsets u
+    (Hutchinson's estimator). Of the rest, p^T J u is what the region leaves of that of the image.
+
+    Args:
+        generator: any.
+        latent: [L, D] W+ latent.
+        offsets: from `style_offsets`, C in all.
+        masks: region name to bool [R, R] on the analysis grid.
+        probes: number of vectors p, of 1 + len(masks) reverse passes each; the relative error of a
+            squared change is about sqrt(2 / probes).
+        signs: source of the probes.
+
+    Returns:
+        Region name to (inside, outside), each [C] float64.
+    """
+    side = next(iter(masks.values())).shape[-1]
+
+    def image(slots: Tensor) -> Tensor:
+        return generator.forward_averaged([slot[None] for slot in slots], side)[0]
+
+    backward = vjp(image, latent)[1]
+
+    def along_offsets(probe: NDArray[np.float64]) -> Array:
+        gradient = backward(torch.from_numpy(probe).to(latent))[0][:, : generator.w_dim]
+        gradient = gradient.detach().double().cpu()
+        return np.concatenate([(rows @ gradient[slot]).numpy() for slot, rows in offsets])
+
+    count = sum(len(rows) for _, rows in offsets)
+    sums = {name: (np.zeros(count), np.zeros(count)) for name in masks}
+    for _ in progress(range(probes), "styles"):
+        probe = signs.choice((-1.0, 1.0), (3, side, side))
+        whole = along_offsets(probe)
+        for name, mask in masks.items():
+            inside = along_offsets(probe * mask)
+            for total, part in zip(sums[name], (inside, whole - inside), strict=True):
+                total += part**2
+    return {
+        name: (inside / (probes * 3 * mask.sum()), outside / (probes * 3 * (~mask).sum()))
+        for (name, mask), (inside, outside) in zip(masks.items(), sums.values(), strict=True)
+    }

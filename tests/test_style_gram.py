@@ -1,0 +1,31 @@
+"""Gram matrices of single styles, against every style's derivative by itself."""
+
+import numpy as np
+import torch
+
+from lowrankgan.style_gram import style_gram_matrices
+from tests.test_mobilestylegan import small_mobilestylegan
+
+
+def test_it_is_the_sum_over_styles_of_what_each_changes() -> None:
+    generator = small_mobilestylegan()
+    latent = torch.randn(generator.num_layers, generator.w_dim, dtype=generator.dtype)
+    mask = np.zeros((16, 16), dtype=bool)
+    mask[4:9, 3:12] = True
+    layers = [2, 3, 5]
+    found = style_gram_matrices(generator, latent, layers, {"box": mask}, 300, 1)["box"]
+
+    # Exactly: by central differences along every style's own offset.
+    expected = [np.zeros((generator.w_dim, generator.w_dim)) for _ in found]
+    for slot in layers:
+        weight = generator.style_weights()[slot].detach()
+        for row, own in zip(weight, torch.linalg.pinv(weight).T, strict=True):
+            offset = torch.zeros_like(latent)
+            offset[slot] = 1e-5 * own
+            ends = [generator.render((latent + sign * offset)[None], 16)[0] for sign in (1, -1)]
+            change = ((ends[0] - ends[1]) / 2e-5).square().detach().numpy()
+            for gram, side in zip(expected, (mask, ~mask), strict=True):
+                gram += change[:, side].mean() * np.outer(row, row)
+    for gram, exact in zip(found, expected, strict=True):
+        assert np.linalg.norm(gram - exact) < 0.15 * np.linalg.norm(exact)
+        assert np.linalg.eigvalsh(gram).min() > -1e-12 * np.trace(gram)

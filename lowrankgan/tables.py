@@ -54,6 +54,31 @@ def summarize(
     return pd.DataFrame(rows, columns=[*keys, "measure", *numbered])
 
 
+def movement(metrics: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
+    """How far attributes move, and that for each change outside.
+
+    Sizes are averaged, not changes: a direction that opens closed mouths closes open ones, and the
+    two must not cancel.
+
+    Args:
+        metrics: see the module.
+        scores: columns with the change of an attribute.
+
+    Returns:
+        One row per source, method, region, direction, target and measure with faces that reached
+        it: moved (mean size of the change), per_outside_change (over the root of the mean MSE
+        outside, or over the mean LPIPS outside where that is what was matched).
+    """
+    keys = ["source", "method", "region", "direction", "target"]
+    sizes = metrics.assign(**metrics[list(scores)].abs())[metrics["reached"]]
+    means = sizes.groupby(keys)[[*scores, "mse_outside", "lpips_alex_outside"]].mean().reset_index()
+    by_lpips = means["target"].astype(str).str.startswith("lpips")
+    means["outside"] = means["lpips_alex_outside"].where(by_lpips, np.sqrt(means["mse_outside"]))
+    table = means.melt([*keys, "outside"], list(scores), "measure", "moved")
+    table["per_outside_change"] = table["moved"] / table.pop("outside")
+    return table
+
+
 def compare(
     metrics: pd.DataFrame,
     baseline: str,

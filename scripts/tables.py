@@ -10,7 +10,7 @@ import pandas as pd
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
-from lowrankgan.tables import compare, summarize, transfer, write_table
+from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from lowrankgan.weights import verify
 
 _COMPOSITE = ["lpips_alex_composite"]
@@ -29,8 +29,8 @@ def main(job: Job) -> None:
     )
     matched = metrics[metrics["target"] != "published"]
     averaged = matched[matched["source"] == "average"]
-    attributes = summarize(matched, _SCORES[s["attributes"]], **resampling)
-    attributes["per_outside_change"] = _per_outside_change(attributes, matched)
+    scores = _SCORES[s["attributes"]]
+    attributes = summarize(matched, scores, **resampling).merge(movement(matched, scores), "left")
     generalize, ranks = job.input("generalize"), _ranks(job)
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
@@ -46,8 +46,9 @@ def main(job: Job) -> None:
         ),
         "attributes": (
             attributes,
-            "Change of attribute scores at matched change inside the region, and the absolute "
-            "change per unit of root mean squared change outside.",
+            "Change of attribute scores at matched change inside the region; moved is its mean "
+            "size either way, for a closed mouth opens where an open one closes; that over the "
+            "change outside (root MSE at equal MSE, LPIPS at equal LPIPS) is per_outside_change.",
         ),
         "ranks": (
             ranks.drop(columns="setting"),
@@ -143,14 +144,6 @@ def _comparison(compared: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(compared["measure"].astype(str), compared["target"].astype(str), strict=True)
     same = [measure.startswith(target.split()[0]) for measure, target in pairs]
     return compared[np.array(same, dtype=bool)].drop(columns="source")
-
-
-def _per_outside_change(attributes: pd.DataFrame, matched: pd.DataFrame) -> pd.Series:
-    """|mean change of an attribute| over the root of the mean squared change outside."""
-    keys = ["source", "method", "region", "direction", "target"]
-    outside = matched[matched["reached"]].groupby(keys)["mse_outside"].mean()
-    root = np.sqrt(attributes.merge(outside, "left", left_on=keys, right_index=True)["mse_outside"])
-    return attributes["mean"].abs() / root.to_numpy()
 
 
 def _ranks(job: Job) -> pd.DataFrame:

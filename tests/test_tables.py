@@ -8,7 +8,7 @@ import pytest
 
 from job import Job
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.tables import compare, summarize, transfer, write_table
+from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from tables import swept
 
 SETTINGS = {"seed": 0, "resamples": 200, "level": 0.95}
@@ -40,6 +40,18 @@ def test_faces_without_a_value_do_not_count() -> None:
     assert table.loc["smile", "mean"] == pytest.approx(1.0)
     assert table["counted"].to_list() == [3, 2]
     assert table["reached"].to_list() == [1.0, 1.0]
+
+
+def test_a_mouth_that_closes_has_moved_as_far_as_one_that_opens() -> None:
+    equal = {"smile": [0.3, -0.1, 0.9], "lpips_alex_outside": [0.1, 0.3, 0.1]}
+    metrics = pd.concat(
+        rows("ours", [0.01, 0.07, 9.0], [True, True, False], target=target).assign(**equal)
+        for target in ("mse", "lpips 0.05")
+    )
+    table = movement(metrics, ["smile"]).set_index("target")
+    assert table["moved"].to_list() == [pytest.approx(0.2)] * 2
+    assert table.loc["mse", "per_outside_change"] == pytest.approx(0.2 / 0.04**0.5)
+    assert table.loc["lpips 0.05", "per_outside_change"] == pytest.approx(0.2 / 0.2)
 
 
 def test_a_direction_that_never_reaches_keeps_its_row() -> None:

@@ -59,7 +59,7 @@ def _placed(generator: Generator, offsets: Offsets, channel: int) -> Array:
     for slot, rows in offsets:
         if channel < len(rows):
             placed = np.zeros((generator.num_layers, generator.w_dim))
-            placed[slot] = rows[channel] / rows[channel].norm()
+            placed[slot] = (rows[channel] / rows[channel].norm()).numpy()
             return placed
         channel -= len(rows)
     raise IndexError(channel)

@@ -17,6 +17,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
 from lowrankgan.metrics.bootstrap import bootstrap_interval
 
+_KEYS = ["source", "method", "region", "direction", "target"]  # of one direction at one strength
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
@@ -41,9 +42,8 @@ def summarize(
         metrics: mean, low, high (NaN without faces; an interval needs two), faces (all that were
         tried), reached (share of them, in [0, 1]), counted (faces behind the mean).
     """
-    keys = ["source", "method", "region", "direction", "target"]
     rows = []
-    for key, group in metrics.groupby(keys, sort=False):
+    for key, group in metrics.groupby(_KEYS, sort=False):
         for measure in measures:
             values = group[measure].where(group["reached"]).dropna().to_numpy(dtype=float)
             low, high = bootstrap_interval(values, np.mean, seed, resamples, level)
@@ -51,7 +51,7 @@ def summarize(
             numbers = (mean, low, high, len(group), group["reached"].mean(), values.size)
             rows.append((*key, measure, *numbers))
     numbered = ["mean", "low", "high", "faces", "reached", "counted"]
-    return pd.DataFrame(rows, columns=[*keys, "measure", *numbered])
+    return pd.DataFrame(rows, columns=[*_KEYS, "measure", *numbered])
 
 
 def movement(metrics: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
@@ -69,12 +69,13 @@ def movement(metrics: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
         it: moved (mean size of the change), per_outside_change (over the root of the mean MSE
         outside, or over the mean LPIPS outside where that is what was matched).
     """
-    keys = ["source", "method", "region", "direction", "target"]
     sizes = metrics.assign(**metrics[list(scores)].abs())[metrics["reached"]]
-    means = sizes.groupby(keys)[[*scores, "mse_outside", "lpips_alex_outside"]].mean().reset_index()
+    means = (
+        sizes.groupby(_KEYS)[[*scores, "mse_outside", "lpips_alex_outside"]].mean().reset_index()
+    )
     by_lpips = means["target"].astype(str).str.startswith("lpips")
     means["outside"] = means["lpips_alex_outside"].where(by_lpips, np.sqrt(means["mse_outside"]))
-    table = means.melt([*keys, "outside"], list(scores), "measure", "moved")
+    table = means.melt([*_KEYS, "outside"], list(scores), "measure", "moved")
     table["per_outside_change"] = table["moved"] / table.pop("outside")
     return table
 

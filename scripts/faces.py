@@ -50,6 +50,14 @@ def latents_of(job: Job, generator: Generator) -> tuple[Tensor, list[int]]:
     return latents["ws"].to(generator.device), latents["seeds"].tolist()
 
 
+def analysed(job: Job, generator: Generator) -> tuple[Tensor, Tensor, dict[str, NDArray[np.bool_]]]:
+    """The sampled W+ [N, L, D], images [N, 3, R, R] of them as J sees them, and their masks."""
+    ws, _ = latents_of(job, generator)
+    with torch.inference_mode():
+        images = generator.render(ws, job.settings["resolution"])
+    return ws, images, masks_of(job, images)
+
+
 def masks_of(job: Job, images: Tensor) -> dict[str, NDArray[np.bool_]]:
     """Region name to masks [N, R, R] on images [N, 3, R, R] nominally in [-1, 1]."""
     points: list[Points | None] = [None] * len(images)

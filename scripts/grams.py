@@ -28,6 +28,25 @@ def grams_of(job: Job, stage: str = "jacobian") -> Mapping[str, tuple[Gram, Gram
     }
 
 
+def save_grams(
+    job: Job,
+    grams: Mapping[str, tuple[Gram, Gram]],
+    others: Mapping[str, NDArray[np.generic]],
+) -> None:
+    """Write one image's (inside, outside) Gram matrices by region name, for `grams_of`.
+
+    Args:
+        job: whose output it is.
+        grams: region name to its two.
+        others: further arrays for the same file.
+    """
+    arrays = dict(others)
+    for name, (inside, outside) in grams.items():
+        arrays |= {f"inside/{name}": inside, f"outside/{name}": outside}
+    kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    save_file(kept, job.output / "gram.safetensors")
+
+
 def save_directions(job: Job, directions: Mapping[str, Gram]) -> None:
     """Write each region's directions, [k, w_dim] of the layers that move or [k, L, w_dim]."""
     layers = json.dumps(job.settings["layers"])

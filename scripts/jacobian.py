@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-import torch
-from safetensors.numpy import save_file
 from torch import Tensor
 
-from faces import generator_of, latents_of, layers_of, masks_of
+from faces import analysed, generator_of, layers_of
+from grams import save_grams
 from job import Job, run
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.images import to_bytes, to_unit
@@ -20,10 +19,8 @@ from lowrankgan.jacobian import Jacobian
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
     side = s["resolution"]
-    ws, _ = latents_of(job, generator)
-    with torch.inference_mode():
-        image = generator.render(ws, side)
-    masks = {name: mask[0] for name, mask in masks_of(job, image).items()}
+    ws, image, found = analysed(job, generator)
+    masks = {name: mask[0] for name, mask in found.items()}
     layers = layers_of(job, generator)
     columns = Jacobian(generator, ws[0], layers, side, s["pixels"], s["chunk"])
     sensitivity = Sensitivity(side)
@@ -37,15 +34,7 @@ def main(job: Job) -> None:
 
         grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
-    for name, (inside, outside) in grams.items():
-        arrays |= {
-            f"inside/{name}": inside,
-            f"outside/{name}": outside,
-            f"mask/{name}": masks[name],
-        }
-    save_file(
-        {key: np.ascontiguousarray(a) for key, a in arrays.items()}, job.output / "gram.safetensors"
-    )
+    save_grams(job, grams, arrays | {f"mask/{name}": mask for name, mask in masks.items()})
 
 
 @contextlib.contextmanager

@@ -1,11 +1,31 @@
 """Derivatives of generators, taken in every way that users take them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.func import jvp, linearize, vjp, vmap
+
+from lowrankgan.generators.base import Generator
+
+
+def style_derivatives(
+    generator: Generator, latent: Tensor, layers: Sequence[int], side: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Every style's row of weights, offset [L, w_dim] that moves it, derivative [3, R, R].
+
+    Exactly, by central differences along the offset.
+    """
+    for slot in layers:
+        weight = generator.style_weights()[slot].detach()
+        for row, own in zip(weight, torch.linalg.pinv(weight).T, strict=True):
+            offset = torch.zeros_like(latent)
+            offset[slot] = own
+            ends = [
+                generator.render((latent + sign * offset)[None], side) for sign in (1e-5, -1e-5)
+            ]
+            yield row, offset, ((ends[0] - ends[1])[0] / 2e-5).detach()
 
 
 def check_derivatives(

@@ -59,7 +59,10 @@ class _Convolve(Function):
     def forward(
         x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, padding: int, stride: Size
     ) -> Tensor:
-        return F.conv2d(x, weight, bias, stride, padding, groups=groups)
+        # For one image on one thread PyTorch leaves a 1 x 1 convolution to a library that is slower
+        # than oneDNN, by a tenth of a whole face, unless it is dilated: that, one pixel ignores.
+        dilation = 2 if x.device.type == "cpu" and weight.shape[2:] == (1, 1) else 1
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
     @staticmethod
     def setup_context(

@@ -54,6 +54,7 @@ rule sample:
         "results/sample/{key}/log.txt",
     benchmark:
         "results/sample/{key}/benchmark.tsv"
+    priority: 2
     conda:
         "../../environment.yml"
     threads: 2

@@ -11,9 +11,9 @@ from tests.references import CHECKPOINTS
 from tests.workflows import snakemake
 
 _SHORT = (
-    "region=[eyes] sample.analysis_seeds=[0] sample.test_faces=1 edit.transfer_methods=[] "
-    "edit.published_steps=[] metric.vgg=false figure.faces=1 jacobian.save=true "
-    "factorization.rank=[]"
+    "region=[eyes] subspace=[unprojected,constrained] sample.analysis_seeds=[0] "
+    "sample.test_faces=1 edit.transfer_methods=[] edit.published_steps=[] metric.vgg=false "
+    "figure.faces=1 jacobian.save=true factorization.rank=[]"
 )
 
 
@@ -33,7 +33,7 @@ def test_a_checkpoint_runs_through_every_stage(
     done = snakemake(tmp_path, "--config", f"experiment={experiment}", override)
     assert done.returncode == 0, done.stdout + done.stderr
     comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")
-    assert set(comparison["method"]) == {"projected", "constrained"}
+    assert set(comparison["method"]) == {"constrained"}
     assert (tmp_path / f"results/{experiment}/report.html").stat().st_size > 100_000
     (folder,) = tmp_path.glob("results/jacobian/*")
     columns = np.load(folder / "jacobian.npy").astype(np.float64)

@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_one_line_that_names_the_key(pair: tuple[str, objec
     assert re.search(named, line), line
 
 
-@settings(max_examples=_EXAMPLES, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(_text, max_size=4))
 def test_overrides_of_any_text_come_through_a_shell(words: list[str]) -> None:
     text = shlex.join(words)

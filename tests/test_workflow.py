@@ -98,8 +98,9 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
     np.save(own, np.random.default_rng(0).normal(size=100))
     methods = "ours,published,eigendirections,projected,style_channels,ganspace"
     overrides = f"""name=methods subspace=[{methods}] region=[eyes]
-        ~subspace.published.layers sample.test_faces=1 edit.targets.lpips=[0.05,0.1]
-        edit.directions=3 edit.transfer_methods=[] metric.baseline=ours metric.vgg=false
+        ~subspace.published.layers sample.analysis_seeds=[0] sample.test_faces=1
+        edit.targets.lpips=[0.05,0.1] edit.directions=3 edit.transfer_methods=[]
+        metric.baseline=ours metric.vgg=false
         figure.method=ours figure.faces=1 factorization.lambda=[0.03,0.04]
         '+distinct={{faces:1,apart:0.5,degrees:45}}'
         metric.published={ROOT / "conf/directions/published_comparison.csv"}""".split()

@@ -23,9 +23,13 @@ def local_channels(
     masks: Mapping[str, NDArray[np.bool_]],
     probes: int,
     seed: int,
+    least: float,
     count: int,
 ) -> dict[str, Array]:
     """The channels of the largest change of a region for each change of the rest.
+
+    Among those that change the region at all: the most local of thousands is one whose effect is a
+    thousandth of the strongest's, and no step within reach makes an edit of it.
 
     Args:
         generator: any.
@@ -34,6 +38,8 @@ def local_channels(
         masks: region name to bool [N, R, R] on the analysis grid.
         probes: for each latent, see `squared_changes`.
         seed: of the probes.
+        least: squared change of the region per length in w that a channel must have, as a share of
+            the strongest channel's; weaker ones come after all others.
         count: number of directions.
 
     Returns:
@@ -47,10 +53,12 @@ def local_channels(
         )
         for i, latent in enumerate(ws)
     ]
+    squared_lengths = np.concatenate([rows.square().sum(1).numpy() for _, rows in offsets])
     found = {}
     for name in masks:
         inside, outside = np.mean([image[name] for image in images], axis=0)
-        ranked = np.argsort(-inside / outside, kind="stable")[:count]
+        strength = inside / squared_lengths
+        ranked = np.lexsort((-inside / outside, strength < least * strength.max()))[:count]
         found[name] = np.stack([_placed(generator, offsets, int(channel)) for channel in ranked])
     return found
 

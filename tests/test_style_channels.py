@@ -14,13 +14,14 @@ def test_the_most_local_channels_are_found_and_moved_alone() -> None:
     mask = np.zeros((1, 16, 16), dtype=bool)
     mask[:, 4:9, 3:12] = True
     layers = [2, 3, 5]
-    found = local_channels(generator, ws, layers, {"box": mask}, 400, 0, 3)["box"]
+    found = local_channels(generator, ws, layers, {"box": mask}, 400, 0, 0.0, 3)["box"]
     assert found.shape == (3, generator.num_layers, generator.w_dim)
 
-    ratios, inside = [], torch.from_numpy(mask[0])
+    ratios, strengths, inside = [], [], torch.from_numpy(mask[0])
     for _, offset, derivative in style_derivatives(generator, ws[0], layers, 16):
         energy = [derivative[:, side].square().mean() for side in (inside, ~inside)]
         ratios.append((float(energy[0] / energy[1]), offset / offset.norm()))
+        strengths.append(float(energy[0] / offset.square().sum()))
     best = sorted(ratios, key=lambda pair: -pair[0])
     estimated = [max((float((torch.from_numpy(f) * o).sum()), r) for r, o in best) for f in found]
     assert all(cosine > 1 - 1e-9 for cosine, _ in estimated)  # each is one of the candidates
@@ -32,3 +33,13 @@ def test_the_most_local_channels_are_found_and_moved_alone() -> None:
         weight = generator.style_weights()[slot].double().numpy()
         if np.linalg.matrix_rank(weight) == len(weight):
             assert np.sum(np.abs(weight @ direction[slot]) > 1e-9) == 1
+
+    # Asked for a strong one, it is among the strongest, and more local than the others there.
+    (strong,) = local_channels(generator, ws, layers, {"box": mask}, 400, 0, 0.5, 1)["box"]
+    kept = [
+        (r, o) for (r, o), s in zip(ratios, strengths, strict=True) if s > 0.45 * max(strengths)
+    ]
+    assert len(kept) < len(ratios) / 2
+    cosines = [float((torch.from_numpy(strong) * offset).sum()) for _, offset in kept]
+    assert max(cosines) > 1 - 1e-9
+    assert kept[int(np.argmax(cosines))][0] > 0.8 * max(ratio for ratio, _ in kept)

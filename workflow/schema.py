@@ -320,6 +320,7 @@ class Channels(Method):
     solver: Literal["channels"]
     probes: Count
     seed: Seed
+    least: Share
 
 
 class FromFile(Method):

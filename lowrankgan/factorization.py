@@ -5,6 +5,7 @@ mattering: principal component pursuit (the paper's), a share of the energy, or 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lowrankgan.errors import LowRankGANError
 
 Array = NDArray[np.float64]
+_Real = NDArray[np.floating[Any]]
 
 _ROUNDING = 1e-10  # relative; a Gram matrix accumulated in float32 is off by far more
 
@@ -23,7 +25,7 @@ _RESIDUAL_RATIO = (0.01, 0.02)  # of primal to dual, which the step is adapted t
 _PATIENCE = 0.05  # share of the iterations so far in which the step is not adapted again
 _OVER_RELAXATION = 1.9
 _SPARE = 16  # eigenvectors that are followed beyond those that survive the shrinkage
-_REFRESH = 50  # iterations after which all of them are computed afresh
+_SINGLE = (150, 3e-4)  # iterations in single precision at most, and the residuals that end it
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Pursuit:
     """How principal component pursuit ended.
 
     Attributes:
-        iterations: each costs about a quarter of an eigendecomposition of M.
+        iterations: each costs about a tenth of an eigendecomposition of M.
         primal_residual: ||M - L - S|| / ||M||, Frobenius.
         dual_residual: distance of the multiplier Y from a subgradient of ||L||_* over ||Y||.
         density: share of the entries of S that are not zero.
@@ -127,8 +129,10 @@ def principal_component_pursuit(
     """
     if not lam > 0:
         raise LowRankGANError(f"lambda is {lam:g}; it has to be positive, such as 0.377 / sqrt(d)")
-    spectrum, _ = decompose(gram)
-    values, vectors, pursuit = _pursue(gram / spectrum[0], lam, tolerance, max_iterations)
+    spectrum, eigenvectors = decompose(gram)
+    values, vectors, pursuit = _pursue(
+        gram / spectrum[0], eigenvectors, lam, tolerance, max_iterations
+    )
     eigenvalues = np.zeros_like(spectrum)
     eigenvalues[: len(values)] = spectrum[0] * values
     return LowRank(spectrum, eigenvalues, _complete(vectors, gram), len(values), pursuit)
@@ -169,8 +173,8 @@ def _truncate(spectrum: Array, eigenvectors: Array, rank: int) -> LowRank:
 
 
 def _pursue(
-    matrix: Array, lam: float, tolerance: float, max_iterations: int
-) -> tuple[Array, Array, Pursuit]:
+    matrix: Array, eigenvectors: Array, lam: float, tolerance: float, max_iterations: int
+) -> tuple[_Real, _Real, Pursuit]:
     """Pursuit of a matrix of spectral norm 1: eigenvalues [r] and eigenvectors [d, r] of L.
 
     The augmented Lagrangian method, alternating and over-relaxed, in the one variable
@@ -180,31 +184,44 @@ def _pursue(
     Large steps come near the optimum soon, small ones resolve L's small eigenvalues. A step that
     shrinks on a schedule freezes the iterates before they are optimal, so it follows the
     residuals, both ways. It does so ever more rarely: at a constant step the method converges.
+
+    Few eigenvalues survive the shrinkage, so a block of eigenvectors is followed from iteration
+    to iteration; what it missed is looked for before anything is final. The first iterations are
+    in single precision, at half the cost. What rounding has made asymmetric of x would stay, for
+    no eigenvalue sees it, so it is taken out.
     """
-    x, step, adapted = np.zeros_like(matrix), _FIRST_STEP, 0
-    multiplier, rest, move = (np.zeros_like(matrix) for _ in range(3))  # in place: a seventh faster
     scale = np.linalg.norm(matrix)
-    block: Array | None = None
+    now: _Real = matrix.astype(np.float32)
+    x, step, adapted = np.zeros_like(now), _FIRST_STEP, 0
+    multiplier, rest, move = (np.zeros_like(now) for _ in range(3))  # in place: a seventh faster
+    block: _Real | None = eigenvectors[:, :_SPARE].astype(now.dtype)
     primal = dual = np.inf
     for iteration in range(1, max_iterations + 1):
+        if now is not matrix and (iteration > _SINGLE[0] or max(primal, dual) < _SINGLE[1]):
+            now, x = matrix, (x + x.T).astype(matrix.dtype) / 2
+            multiplier, rest, move = (np.zeros_like(now) for _ in range(3))
         bound = lam * step
         np.clip(x, -bound, bound, out=multiplier)
-        exact = block is None
-        np.subtract(matrix, x, out=rest)
+        np.subtract(now, x, out=rest)
         rest += multiplier
-        values, vectors, block = _shrink(np.add(rest, multiplier, out=move), step, block)
-        np.matmul(vectors * values, vectors.T, out=move)
+        values, vectors = _leading(np.add(rest, multiplier, out=move), block)
+        rank = int(np.sum(np.abs(values) > step))
+        values, kept = values[:rank], vectors[:, :rank]
+        shrunk = values - step * np.sign(values)
+        np.matmul(kept * shrunk, kept.T, out=move)
         np.subtract(rest, move, out=move)
         np.clip(np.add(x, move, out=rest), -bound, bound, out=rest)  # step Y after the move
         length = np.linalg.norm(rest)
         rest -= multiplier  # M - L - S after the move
         primal = float(np.linalg.norm(rest) / scale)
         dual = float(np.linalg.norm(np.subtract(move, rest, out=rest)) / length)
-        converged = max(primal, dual) < tolerance
-        if converged and exact:
-            density = float(np.mean(np.abs(x + move) > bound))
-            return values, vectors, Pursuit(iteration, primal, dual, density)
-        if converged or iteration % _REFRESH == 0:
+        block = _widened(vectors, rank + _SPARE, eigenvectors)
+        if now is matrix and max(primal, dual) < tolerance:
+            drawn = matrix - x + 2 * multiplier  # what was drawn towards zero
+            dual += _missed(drawn, values, kept, (1 + tolerance) * step) / float(length)
+            if dual < tolerance:
+                density = float(np.mean(np.abs(x + move) > bound))
+                return shrunk, kept, Pursuit(iteration, primal, dual, density)
             block = None
         move *= _OVER_RELAXATION
         x += move
@@ -227,44 +244,60 @@ def _adaptation(primal: float, dual: float) -> float:
     return _STEP_FACTOR if primal < low * dual else 1.0
 
 
-def _shrink(
-    matrix: Array, threshold: float, block: Array | None
-) -> tuple[Array, Array, Array | None]:
-    """Draw the eigenvalues of a symmetric matrix [d, d] towards zero; few are left.
+def _leading(matrix: _Real, block: _Real | None) -> tuple[_Real, _Real]:
+    """Eigenvalues [k] of a symmetric matrix [d, d], by descending magnitude, and vectors [d, k].
 
-    Without a block, from all eigenpairs, by descending magnitude. With the block [d, k] of the
-    iteration before, by one step of subspace iteration, much cheaper and soon as good; but what
-    grows outside of the block goes unseen, so nothing is final that was not computed without.
-
-    Returns:
-        The eigenvalues that are left [r], their vectors [d, r], and the next block, or None if
-        all of this one is used.
+    All of them without a block. With the block [d, k] of the iteration before, by one step of
+    subspace iteration, much cheaper and soon as good.
     """
     if block is None:
         values, vectors = np.linalg.eigh(matrix)
-        order = np.argsort(-np.abs(values))[: np.sum(np.abs(values) > threshold) + _SPARE]
-        values, vectors = values[order], vectors[:, order]
     else:
-        basis = _orthonormal(matrix @ block)
+        basis = _orthonormal(matrix @ block.astype(matrix.dtype, copy=False))
         values, rotation = np.linalg.eigh(basis.T @ matrix @ basis)
         vectors = basis @ rotation
-    left = np.abs(values) > threshold
-    shrunk = values[left] - threshold * np.sign(values[left])
-    return shrunk, vectors[:, left], None if left.all() else vectors
+    order = np.argsort(-np.abs(values))
+    return values[order], vectors[:, order]
 
 
-def _orthonormal(columns: Array) -> Array:
+def _widened(columns: _Real, width: int, others: Array) -> _Real:
+    """The first of some columns [d, k]; where there are too few, those of `others` after k."""
+    return np.hstack([columns[:, :width], others[:, columns.shape[1] : width]])
+
+
+def _missed(matrix: _Real, values: _Real, vectors: _Real, threshold: float) -> float:
+    """How far leading eigenpairs are from being those of a symmetric matrix [d, d].
+
+    Returns:
+        The norm of what couples the vectors [d, r] to the rest of the space; infinity where that
+        holds an eigenvalue beyond the threshold, which shows in that no Cholesky factor exists.
+    """
+    rest = vectors * values @ vectors.T - matrix
+    for side in (rest, -rest):
+        side[np.diag_indices_from(side)] += threshold
+        if scipy.linalg.lapack.dpotrf(side)[1]:
+            return np.inf
+        side[np.diag_indices_from(side)] -= threshold
+    return float(np.linalg.norm(rest @ vectors))
+
+
+def _orthonormal(columns: _Real) -> _Real:
     """An orthonormal basis [d, k] of columns that are nearly orthogonal, of whatever lengths.
 
-    By Cholesky's factor of their Gram matrix, a third of the work of Householder's reflections.
+    By Cholesky's factor of their Gram matrix, a third of the work of Householder's reflections,
+    which serve where little of a column is its own, so that the factor would be rounding.
     """
-    factor, dependent = scipy.linalg.lapack.dpotrf(columns.T @ columns)
-    if dependent:
+    gram = columns.T @ columns
+    try:
+        factor = np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
         return np.linalg.qr(columns)[0]
-    return scipy.linalg.blas.dtrsm(1.0, factor, columns, side=1)
+    if np.min(factor.diagonal() / np.sqrt(gram.diagonal())) < np.finfo(gram.dtype).eps ** 0.25:
+        return np.linalg.qr(columns)[0]
+    return scipy.linalg.solve_triangular(factor, columns.T, lower=True, check_finite=False).T
 
 
-def _complete(vectors: Array, gram: Array) -> Array:
+def _complete(vectors: _Real, gram: Array) -> Array:
     """Extend orthonormal columns [d, r] to a basis [d, d], by descending energy of M."""
     rest = scipy.linalg.qr(vectors)[0][:, vectors.shape[1] :]
     _, rotation = np.linalg.eigh(rest.T @ gram @ rest)

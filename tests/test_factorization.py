@@ -135,13 +135,28 @@ def test_pursuit_does_not_depend_on_the_unit() -> None:
     np.testing.assert_allclose(other.eigenvalues, 1e-12 * one.eigenvalues, rtol=1e-6, atol=1e-20)
 
 
-def test_following_a_few_eigenvectors_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "value"), [("_SPARE", 96), ("_SPARE", 1), ("_SINGLE", (0, 0.0))])
+def test_the_way_to_the_optimum_does_not_matter(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All eigenvectors followed, or one before it looks for what it missed; or no rounding."""
     gram = gram_of(96, 1.2)
-    followed = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
-    monkeypatch.setattr(factorization, "_REFRESH", 1)
-    exact = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
-    assert followed.rank == exact.rank > 1
-    np.testing.assert_allclose(followed.eigenvalues, exact.eigenvalues, atol=1e-6)
+    usual = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
+    monkeypatch.setattr(factorization, name, value)
+    other = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
+    assert usual.rank == other.rank > 1
+    np.testing.assert_allclose(usual.eigenvalues, other.eigenvalues, atol=1e-6)
+
+
+def test_an_eigenvalue_that_is_not_followed_is_missed() -> None:
+    values, vectors = np.linalg.eigh(gram_of(16, 0.5))
+    matrix = vectors * values @ vectors.T
+    kept = [15, 13]  # not the second of them, which is values[14]
+    threshold = values[14]
+    assert factorization._missed(matrix, values[kept], vectors[:, kept], 0.99 * threshold) == np.inf
+    assert factorization._missed(matrix, values[kept], vectors[:, kept], 1.01 * threshold) < 1e-12
+    turned = vectors[:, kept] + 0.1 * vectors[:, [0, 1]]
+    assert factorization._missed(matrix, values[kept], turned, 2 * threshold) > 0.01
 
 
 def test_unconverged_pursuit_says_what_to_change() -> None:

@@ -90,7 +90,7 @@ def _edits(generator: Generator, problem: Mapping[str, Any]) -> None:
     side, layers = problem["resolution"], generator.num_layers
     mask = torch.from_numpy(boxes(side, 2)["region 1"])
     direction = torch.nn.functional.normalize(torch.ones(1, generator.w_dim))
-    offset = offsets(direction, layers, range(layers))
+    offset = offsets(direction, layers, [range(layers)])
     for seed in range(problem["faces"]):
         ws = _latents(generator, seed)[None]
         matcher = ChangeMatcher({"mse": ("mse", _TARGET)}, _TOLERANCE, _MAX_STEP)

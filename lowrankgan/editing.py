@@ -15,16 +15,18 @@ _MAX_EVALUATIONS = 20  # for each target
 _TELLING = 0.5  # share of a target from which on the two signs differ
 
 
-def offsets(directions: Tensor, num_layers: int, layers: Sequence[int]) -> Tensor:
-    """Directions in w [k, w_dim] as offsets in W+ [k, L, w_dim], the same in all layers that move.
+def offsets(directions: Tensor, num_layers: int, groups: Sequence[Sequence[int]]) -> Tensor:
+    """Directions as offsets in W+ [k, L, w_dim], the same in all layers of a group.
 
     Args:
-        directions: rows p.
+        directions: rows p [k, n w_dim], the offsets of n groups one after another.
         num_layers: L.
-        layers: slots that move.
+        groups: slots of each group.
     """
-    found = directions.new_zeros(len(directions), num_layers, directions.shape[1])
-    found[:, list(layers)] = directions[:, None]
+    parts = directions.unflatten(1, (len(groups), -1))
+    found = directions.new_zeros(len(directions), num_layers, parts.shape[2])
+    for index, layers in enumerate(groups):
+        found[:, list(layers)] = parts[:, index, None]
     return found
 
 

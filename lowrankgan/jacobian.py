@@ -9,6 +9,7 @@ import logging
 import resource
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import psutil
@@ -113,6 +114,52 @@ class Jacobian:
                 continue
             yield from block
             start += len(block)
+
+
+class GroupedJacobian:
+    """J transposed where each group of layers has an offset of its own: their J side by side.
+
+    `Jacobian`, with n w_dim rows for n groups, group after group. What is linearised is that of
+    one group at a time, so that layers before a group cost nothing, and memory does not grow.
+
+    Args:
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent at which to differentiate.
+        groups: slots of each group.
+        resolution: side of the analysis grid.
+        pixels: see `Jacobian`.
+        chunk: see `Jacobian`.
+
+    Raises:
+        LowRankGANError: see `Jacobian`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        ws: Tensor,
+        groups: Sequence[Sequence[int]],
+        resolution: int,
+        pixels: Pixels = "averaged",
+        chunk: int | None = None,
+    ) -> None:
+        def of_group(index: int) -> Jacobian:
+            return Jacobian(generator, ws, groups[index], resolution, pixels, chunk)
+
+        self._w_dim, self._of_group = generator.w_dim, lru_cache(maxsize=1)(of_group)
+        self.shape = (len(groups) * self._w_dim, *of_group(0).shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, chosen: slice) -> Tensor:
+        rows = range(len(self))[chosen]
+        blocks = []
+        for index in range(rows.start // self._w_dim, -(-rows.stop // self._w_dim)):
+            first = index * self._w_dim
+            start, stop = max(rows.start - first, 0), min(rows.stop - first, self._w_dim)
+            blocks.append(self._of_group(index)[start:stop])
+        return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
 
 
 def jacobian(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from lowrankgan.style_sensitivity import squared_changes, style_offsets
 def style_gram_matrices(
     generator: Generator,
     latent: Tensor,
-    layers: Sequence[int],
+    groups: Sequence[Sequence[int]],
     masks: Mapping[str, NDArray[np.bool_]],
     probes: int,
     seed: int,
@@ -29,18 +30,21 @@ def style_gram_matrices(
     Args:
         generator: any.
         latent: [L, D] W+ latent.
-        layers: slots that move.
+        groups: slots that move, those of each group by an offset of its own.
         masks: region name to bool [R, R] on the analysis grid.
         probes: for each region and side, see `squared_changes`.
         seed: of the probes.
 
     Returns:
-        Region name to (inside, outside), each [w_dim, w_dim] float64, symmetric and positive
-        semi-definite, in the units of `gram_matrices`.
+        Region name to (inside, outside), each [n w_dim, n w_dim] float64 for n groups, symmetric
+        and positive semi-definite, in the units of `gram_matrices`.
     """
+    layers = [slot for group in groups for slot in group]
     offsets, signs = style_offsets(generator, layers), np.random.RandomState(seed)
-    styles = generator.style_weights()
-    weights = np.concatenate([styles[slot].detach().double().cpu().numpy() for slot in layers])
+    styles = [weights.detach().double().cpu().numpy() for weights in generator.style_weights()]
+    weights = scipy.linalg.block_diag(
+        *(np.concatenate([styles[slot] for slot in group]) for group in groups)
+    )
     changes = squared_changes(generator, latent, offsets, masks, probes, signs)
     return {
         name: (_weighted(weights, inside), _weighted(weights, outside))

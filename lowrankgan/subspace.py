@@ -5,6 +5,7 @@ Directions are rows, bases are columns. Whatever is returned has the sign that `
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import Array, LowRank
@@ -181,6 +182,23 @@ def most_local(candidates: Array, inside: Array, outside: Array, count: int) -> 
         np.einsum("nd,de,ne->n", candidates, gram, candidates) for gram in (inside, outside)
     )
     return orient(candidates[np.argsort(-gains / leaks, kind="stable")[:count]])
+
+
+def by_leakage(leaks: Array, reached: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Order of directions by what they leak when they change their region by given amounts.
+
+    To first order the quotient of `rayleigh_optimum` is that order already. At the steps of an
+    edit it need not be: a direction of little effect takes a long one and leaves the linear range.
+
+    Args:
+        leaks: [count, n] change of the rest in n edits, at amounts that are the same for all.
+        reached: [count, n] whether the edit changed its region by that amount.
+
+    Returns:
+        [count] positions, by descending share of what is reached, and there by the ascending
+        geometric mean of the leaks, which weighs every amount alike.
+    """
+    return np.lexsort((np.log(leaks).mean(axis=1), -reached.mean(axis=1)))
 
 
 def principal_angles(a: Array, b: Array) -> Array:

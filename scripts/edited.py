@@ -16,6 +16,7 @@ from lowrankgan.editing import move, offsets
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
+from lowrankgan.layer_groups import split
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
 
@@ -94,11 +95,12 @@ def directions_of(folder: Path, generator: Generator) -> dict[str, Tensor]:
     """Region name to its directions as offsets in W+ [k, L, w_dim], float64 on the CPU."""
     shape, found = (generator.num_layers, generator.w_dim), {}
     with safe_open(folder / "directions.safetensors", "pt") as file:
-        layers = slots(json.loads(file.metadata()["layers"]), generator)
+        said = {key: json.loads(value) for key, value in file.metadata().items()}
+        groups = split(slots(said["layers"], generator), said["splits"])
         for region in sorted(file.keys()):
             rows = file.get_tensor(region)
-            if rows.ndim == 2 and rows.shape[1] == generator.w_dim:
-                rows = offsets(rows, generator.num_layers, layers)
+            if rows.ndim == 2 and rows.shape[1] == len(groups) * generator.w_dim:
+                rows = offsets(rows, generator.num_layers, groups)
             if rows.shape[1:] != shape:
                 raise LowRankGANError(
                     f"directions of {region!r} have shape {tuple(rows.shape)}, expected "

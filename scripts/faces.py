@@ -14,6 +14,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import load_generator
 from lowrankgan.images import to_unit
+from lowrankgan.layer_groups import split
 from lowrankgan.metrics.landmarks import FaceLandmarks
 from lowrankgan.regions import Mask, Points, build_region
 
@@ -31,6 +32,11 @@ def generator_of(job: Job) -> Generator:
 def layers_of(job: Job, generator: Generator) -> Sequence[int]:
     """The slots of W+ that move."""
     return slots(job.settings["layers"], generator)
+
+
+def groups_of(job: Job, generator: Generator) -> list[list[int]]:
+    """The slots of W+ that move, those of each group by an offset of its own."""
+    return split(layers_of(job, generator), job.settings["splits"])
 
 
 def slots(layers: Literal["all"] | Sequence[int], generator: Generator) -> Sequence[int]:

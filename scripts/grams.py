@@ -48,6 +48,7 @@ def save_grams(
 
 
 def save_directions(job: Job, directions: Mapping[str, Gram]) -> None:
-    """Write each region's directions, [k, w_dim] of the layers that move or [k, L, w_dim]."""
-    layers = json.dumps(job.settings["layers"])
-    save_file(dict(directions), job.output / "directions.safetensors", {"layers": layers})
+    """Write each region's directions, [k, n w_dim] of n groups that move or [k, L, w_dim]."""
+    said = {"layers": job.settings["layers"], "splits": job.settings.get("splits", [])}
+    metadata = {key: json.dumps(value) for key, value in said.items()}
+    save_file(dict(directions), job.output / "directions.safetensors", metadata)

@@ -8,12 +8,12 @@ from typing import BinaryIO
 import numpy as np
 from torch import Tensor
 
-from faces import analysed, generator_of, layers_of
+from faces import analysed, generator_of, groups_of
 from grams import save_grams
 from job import Job, run
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.images import to_bytes, to_unit
-from lowrankgan.jacobian import Jacobian
+from lowrankgan.jacobian import GroupedJacobian
 
 
 def main(job: Job) -> None:
@@ -21,8 +21,8 @@ def main(job: Job) -> None:
     side = s["resolution"]
     ws, image, found = analysed(job, generator)
     masks = {name: mask[0] for name, mask in found.items()}
-    layers = layers_of(job, generator)
-    columns = Jacobian(generator, ws[0], layers, side, s["pixels"], s["chunk"])
+    groups = groups_of(job, generator)
+    columns = GroupedJacobian(generator, ws[0], groups, side, s["pixels"], s["chunk"])
     sensitivity = Sensitivity(side)
     held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))
     with _kept(job, columns.shape) if s["save"] else contextlib.nullcontext() as file:
@@ -39,7 +39,7 @@ def main(job: Job) -> None:
 
 @contextlib.contextmanager
 def _kept(job: Job, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
-    """File of J itself, [w_dim, C, R, R] float32, to which its columns are written in order.
+    """File of J itself, [n w_dim, C, R, R] float32 for n groups, its columns written in order.
 
     Not mapped into memory: a disk that is full would end the process by a signal.
     """

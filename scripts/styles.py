@@ -1,6 +1,6 @@
 """Gram matrices of every region at one face, as if styles acted one by one."""
 
-from faces import analysed, generator_of, layers_of
+from faces import analysed, generator_of, groups_of
 from grams import save_grams
 from job import Job, run
 from lowrankgan.style_gram import style_gram_matrices
@@ -8,9 +8,9 @@ from lowrankgan.style_gram import style_gram_matrices
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    (ws, _, found), layers = analysed(job, generator), layers_of(job, generator)
+    (ws, _, found), groups = analysed(job, generator), groups_of(job, generator)
     masks = {name: mask[0] for name, mask in found.items()}
-    grams = style_gram_matrices(generator, ws[0], layers, masks, s["probes"], s["seed"])
+    grams = style_gram_matrices(generator, ws[0], groups, masks, s["probes"], s["seed"])
     save_grams(job, grams, {})
 
 

@@ -13,6 +13,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import LowRank, by_rank
 from lowrankgan.published import published_directions
 from lowrankgan.subspace import (
+    by_leakage,
     constrained_optimum,
     most_local,
     null_space,
@@ -23,10 +24,12 @@ from lowrankgan.subspace import (
 )
 from lowrankgan.weights import verify
 
+_OUTSIDE = {"mse": "mse_outside", "lpips": "lpips_alex_outside"}  # of the measure of a target
+
 
 def main(job: Job) -> None:
-    directions = _from_files(job) if job.settings["solver"] == "file" else _from_grams(job)
-    save_directions(job, directions)
+    found = {"file": _from_files, "ranked": _ranked}.get(job.settings["solver"], _from_grams)
+    save_directions(job, found(job))
 
 
 def _from_files(job: Job) -> dict[str, Gram]:
@@ -34,6 +37,19 @@ def _from_files(job: Job) -> dict[str, Gram]:
     for region, path in job.settings["files"].items():
         verify(Path(path), job.settings["sha256"][region])
         found[region] = read_directions(Path(path))[: job.settings["directions"]]
+    return found
+
+
+def _ranked(job: Job) -> dict[str, Gram]:
+    """Directions of another step, in the order of what they leaked on the analysis images."""
+    s, found = job.settings, load_file(job.input("subspace") / "directions.safetensors")
+    table = pd.read_csv(job.input("metrics") / "metrics.csv")
+    for name, measure, _ in s["targets"]:
+        table.loc[table.target == name, "leak"] = table[_OUTSIDE[measure]]
+    for region, rows in found.items():
+        edits = table[table.region == region].pivot(index="direction", columns=["face", "target"])
+        order = by_leakage(edits["leak"].to_numpy(), edits["reached"].to_numpy())
+        found[region] = rows[order[: s["directions"]]]
     return found
 
 

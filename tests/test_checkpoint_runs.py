@@ -13,7 +13,7 @@ from tests.workflows import snakemake
 _SHORT = (
     "region=[eyes] subspace=[unprojected,constrained] sample.analysis_seeds=[0] "
     "sample.test_faces=1 edit.transfer_methods=[] edit.published_steps=[] metric.vgg=false "
-    "figure.faces=1 jacobian.save=true factorization.rank=[]"
+    "figure.faces=1 jacobian.save=true jacobian.splits=[3] factorization.rank=[]"
 )
 
 

@@ -65,7 +65,18 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ("subspace.projected.solver=best", r"subspace\.projected: .*'best'"),
         ("+subspace.projected.layers=[30]", r"subspace\.projected\.layers: 30, .* has 0 to 22"),
         ("+subspace.projected.images=3", r"images: 3, sample\.analysis_seeds has 2"),
-        ("+subspace.projected.jacobian={chunk: 0}", r"chunk.*greater than or equal to 1"),
+        (
+            "+subspace.projected.jacobian={chunk: 0}",
+            r"projected\.jacobian\.chunk: 0, .* or equal to 1",
+        ),
+        (
+            "+subspace.projected.jacobian={splits: [0]}",
+            r"projected\.jacobian\.splits: .*equal to 1",
+        ),
+        (
+            "+subspace.own={solver: sefa, candidates: 5, jacobian: {splits: [4]}}",
+            r"subspace\.own\.jacobian\.splits: \[4\], but its candidates",
+        ),
         ("+subspace.own={solver: file, files: {lips: a.npy}}", r"'lips' is not among region="),
         ("+subspace.own={solver: sefa, candidates: 0}", r"subspace\.own\.candidates: 0"),
         ("metric.baseline=best", r"method 'best' is not among"),

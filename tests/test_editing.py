@@ -12,17 +12,24 @@ Function = Callable[[float], float]
 
 def test_an_edit_moves_the_chosen_layers_only() -> None:
     ws, direction = torch.randn(2, 5, 4), torch.randn(3)  # a component is carried along
-    (offset,) = offsets(direction[None], 5, [1, 3])
+    (offset,) = offsets(direction[None], 5, [[1, 3]])
     moved = move(ws, offset, torch.tensor([2.0, -1.0]))
     torch.testing.assert_close(moved[..., 3], ws[..., 3])
     for layer in (0, 2, 4):
         torch.testing.assert_close(moved[:, layer], ws[:, layer])
     separate = torch.randn(2, 3)
-    each = move(ws, offsets(separate, 5, [1, 3]), torch.tensor([2.0, -1.0]))
+    each = move(ws, offsets(separate, 5, [[1, 3]]), torch.tensor([2.0, -1.0]))
     torch.testing.assert_close(each[1, 1, :3], ws[1, 1, :3] - separate[1])
     for layer in (1, 3):
         torch.testing.assert_close(moved[0, layer, :3], ws[0, layer, :3] + 2 * direction)
         torch.testing.assert_close(moved[1, layer, :3], ws[1, layer, :3] - direction)
+
+
+def test_every_group_has_an_offset_of_its_own() -> None:
+    first, second = torch.randn(2, 3)
+    (offset,) = offsets(torch.cat([first, second])[None], 5, [[1, 3], [4]])
+    expected = torch.stack([torch.zeros(3), first, torch.zeros(3), first, second])
+    torch.testing.assert_close(offset, expected)
 
 
 class _Face:

@@ -71,7 +71,7 @@ def test_first_order_is_exact_in_the_limit() -> None:
     _, ws = sample_latents(generator, [0], 1.0, label=2)
     layers = range(generator.num_layers)
     columns = jacobian(generator, ws[0], layers, generator.resolution)
-    (offset,) = offsets(torch.ones(1, 64, dtype=torch.float64) / 8, generator.num_layers, layers)
+    (offset,) = offsets(torch.ones(1, 64, dtype=torch.float64) / 8, generator.num_layers, [layers])
     small, large = prediction_errors(generator, ws[0], offset, [1e-6, 1.0])
     assert small < 1e-4
     assert large > 0.01

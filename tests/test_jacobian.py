@@ -12,7 +12,7 @@ from lowrankgan import jacobian as module
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
-from lowrankgan.jacobian import Jacobian, jacobian
+from lowrankgan.jacobian import GroupedJacobian, Jacobian, jacobian
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
@@ -211,6 +211,21 @@ def test_layers_before_the_first_that_moves_cost_nothing() -> None:
     # The last convolution at 16 px, depthwise and pointwise, and the output, with their styles.
     tangent = 16 * 16 * (9 * 16 + 16 * 16 + 3 * 16) + 2 * 8 * 16
     assert counter.get_total_flops() == 2 * 8 * tangent
+
+
+def test_groups_of_layers_stand_side_by_side() -> None:
+    generator, ws = small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64)
+    groups = [[1, 2], [5], [6, 7]]
+    alone = torch.cat([jacobian(generator, ws, group, 16) for group in groups])
+    together = GroupedJacobian(generator, ws, groups, 16)
+    assert together.shape == alone.shape
+    torch.testing.assert_close(together[:], alone)
+    torch.testing.assert_close(together[3:18], alone[3:18])
+    torch.testing.assert_close(together[8:16], alone[8:16])
+    torch.testing.assert_close(together[9:12], alone[9:12])
+    # One offset for all groups moves the image by the sum of theirs.
+    whole = jacobian(generator, ws, [1, 2, 5, 6, 7], 16)
+    torch.testing.assert_close(together[:].unflatten(0, (3, 8)).sum(0), whole)
 
 
 def test_sensitivity_is_the_root_mean_square() -> None:

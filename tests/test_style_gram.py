@@ -13,11 +13,14 @@ def test_it_is_the_sum_over_styles_of_what_each_changes() -> None:
     latent = torch.randn(generator.num_layers, generator.w_dim, dtype=generator.dtype)
     mask = np.zeros((16, 16), dtype=bool)
     mask[4:9, 3:12] = True
-    layers = [2, 3, 5]
-    found = style_gram_matrices(generator, latent, layers, {"box": mask}, 300, 1)["box"]
+    groups = [[2, 3], [5]]
+    found = style_gram_matrices(generator, latent, groups, {"box": mask}, 300, 1)["box"]
 
-    expected = [np.zeros((generator.w_dim, generator.w_dim)) for _ in found]
-    for row, _, derivative in style_derivatives(generator, latent, layers, 16):
+    d = generator.w_dim
+    expected = [np.zeros((2 * d, 2 * d)) for _ in found]
+    for alone, offset, derivative in style_derivatives(generator, latent, [2, 3, 5], 16):
+        row = np.zeros((2, d))
+        row[int(offset[5].any())] = alone
         change = derivative.square().numpy()
         for gram, side in zip(expected, (mask, ~mask), strict=True):
             gram += change[:, side].mean() * np.outer(row, row)

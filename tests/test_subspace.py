@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import Array, by_energy, by_rank
 from lowrankgan.subspace import (
+    by_leakage,
     constrained_optimum,
     most_local,
     null_space,
@@ -190,3 +191,9 @@ def test_the_most_local_candidates_come_first() -> None:
     found = most_local(candidates, INSIDE, OUTSIDE, 4)
     ratios = np.diag(INSIDE) / np.diag(OUTSIDE)
     np.testing.assert_array_equal(found.argmax(1), np.argsort(-ratios)[:4])
+
+
+def test_what_leaks_least_comes_first_and_what_fails_last() -> None:
+    leaks = np.array([[1.0, 9.0], [2.0, 2.0], [1e-3, 1e-3], [100.0, 0.01]])  # means 3, 2, 1e-3, 1
+    reached = np.array([[True, True], [True, True], [True, False], [True, True]])
+    assert by_leakage(leaks, reached).tolist() == [3, 1, 0, 2]

@@ -32,7 +32,9 @@ from workflow.steps import Step, lineage
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
-_OF_STYLES = ("layers", "resolution", "regions")  # settings that they share with J
+_OF_STYLES = ("layers", "splits", "resolution", "regions")  # settings that they share with J
+_OF_DIRECTIONS = {"directions", "layers", "splits"}  # settings that say what they are
+_NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
 
@@ -226,7 +228,9 @@ class _Unroller:
         self, source: str, m: _Method, jacobians: list[Step], factors: Step | None
     ) -> Step:
         method, layers = m.subspace, self.c.layers_of(m.subspace)
-        common = {"directions": self.c.edit.directions, "layers": layers}
+        common: dict[str, Any] = {"directions": self.c.edit.directions, "layers": layers}
+        if splits := self.c.jacobian_of(method).splits:
+            common["splits"] = list(splits)
         own = method.model_dump(mode="json", exclude=set(Method.model_fields))
         if isinstance(method, Channels):
             inputs = self._image_inputs(self._sample(self._seeds(source, method)))
@@ -247,18 +251,32 @@ class _Unroller:
             drawn = own | {"layers": layers, "label": self.c.sample.label}
             parents["candidates"] = [Step("candidates", drawn, inputs)]
             own = {"solver": "most_local"}
-        own = {key: value for key, value in own.items() if key not in ("rule", "value", "lam")}
-        return Step("subspace", own | common, parents)
+        own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
+        found = Step("subspace", own | common, parents)
+        if isinstance(method, Rayleigh) and method.ranked:
+            return self._ranked(found, method.ranked, self._seeds(source, method))
+        return found
+
+    def _ranked(self, found: Step, count: int, seeds: Sequence[int]) -> Step:
+        """Directions in the order of what they leak on the analysis images."""
+        directions = max(count, self.c.edit.directions)
+        tried = Step("subspace", {**found.settings, "directions": directions}, found.parents)
+        metrics = self._metrics(tried, self._sample(seeds), vgg=False)
+        settings = {key: found.settings[key] for key in found.settings.keys() & _OF_DIRECTIONS}
+        settings |= {"solver": "ranked", "targets": metrics.settings["targets"]}
+        return Step("subspace", settings, {"subspace": [tried], "metrics": [metrics]})
 
     def _measured(self) -> dict[str, Any]:
         return {"resolution": self.c.edit.resolution, "regions": self.regions}
 
-    def _metrics(self, subspace: Step, sample: Step, published: bool = False) -> Step:
+    def _metrics(
+        self, subspace: Step, sample: Step, published: bool = False, vgg: bool = True
+    ) -> Step:
         settings = {key: getattr(self.c.edit, key) for key in ("tolerance", "max_step")}
         settings |= self._measured() | {"targets": [list(t) for t in self.c.edit.named_targets]}
         settings["published_steps"] = list(self.c.edit.published_steps) if published else []
         settings["published_faces"] = self.c.edit.published_faces
-        settings |= {key: getattr(self.c.metric, key) for key in ("attributes", "vgg")}
+        settings |= {"attributes": self.c.metric.attributes, "vgg": vgg and self.c.metric.vgg}
         parents = {"subspace": [subspace], "perceptual": self.perceptual}
         if self.c.metric.classifier is None:
             parents["landmarks"] = self.landmarks

@@ -9,6 +9,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -207,6 +208,9 @@ class Jacobian(Strict):
     resolution: Annotated[int, Field(ge=8, le=1024)]
     layers: Layers
     """Slots of W+; the ones that are edited."""
+    splits: tuple[Annotated[int, Field(ge=1)], ...]
+    """Slots before which the layers are cut into groups, each moved by an offset of its own; none:
+    all layers are moved alike."""
     pixels: Literal["averaged", "published"]
     """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
     chunk: Count | None
@@ -278,6 +282,9 @@ class Rayleigh(Method):
     solver: Literal["rayleigh"]
     ridge: Positive
     prior: Prior | None = None
+    ranked: Count | None = None
+    """Directions, or as many as `edit` asks for if these are more, that are put in the order of
+    what they leak when edited into the analysis images; null keeps that of the quotient."""
 
 
 class Published(Method):
@@ -511,7 +518,19 @@ class Configuration(Strict):
             raise ValueError(
                 f"{key}.layers: {max(layers)}, {self.generator.name} has 0 to {limit - 1}"
             )
-        self.jacobian_of(method)
+        try:
+            own = self.jacobian_of(method)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            said = problem["msg"].removeprefix("Value error, ")
+            for setting in map(str, problem["loc"][:1]):
+                said = f"{setting}: {method.jacobian.get(setting)!r}, {said}"
+            raise ValueError(f"{key}.jacobian.{said}") from error
+        if isinstance(method, Global) and own.splits:
+            raise ValueError(
+                f"{key}.jacobian.splits: {list(own.splits)}, but its candidates move all layers "
+                "alike; expected []"
+            )
 
     def values_of(self, method: Ruled) -> tuple[float | str, ...]:
         """The values of its rule."""

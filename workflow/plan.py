@@ -229,8 +229,6 @@ class _Unroller:
     ) -> Step:
         method, layers = m.subspace, self.c.layers_of(m.subspace)
         common: dict[str, Any] = {"directions": self.c.edit.directions, "layers": layers}
-        if splits := self.c.jacobian_of(method).splits:
-            common["splits"] = list(splits)
         own = method.model_dump(mode="json", exclude=set(Method.model_fields))
         if isinstance(method, Channels):
             inputs = self._image_inputs(self._sample(self._seeds(source, method)))
@@ -239,6 +237,8 @@ class _Unroller:
         if isinstance(method, FromFile):
             own["sha256"] = {region: hash_of(Path(path)) for region, path in method.files.items()}
             return Step("subspace", own | common)
+        if splits := self.c.jacobian_of(method).splits:
+            common["splits"] = list(splits)
         parents = {"jacobian": jacobians}
         if factors:
             parents["factorize"] = [factors]

@@ -9,7 +9,6 @@ import logging
 import resource
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from typing import Literal
 
 import psutil
@@ -29,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _CHUNK_LIMIT = {"cpu": 2, "cuda": 64}  # on a CPU larger chunks leave the cache and gain nothing
 _MEMORY_SHARE = 0.5
+_CHANNELS: dict[Pixels, int] = {"averaged": 3, "published": 1}
 
 
 class Jacobian:
@@ -71,8 +71,7 @@ class Jacobian:
                 return generator.forward_averaged(slots, resolution)[0]
             return _grey_nearest(generator(slots)[0], resolution)
 
-        channels = 3 if pixels == "averaged" else 1
-        self.shape = (generator.w_dim, channels, resolution, resolution)
+        self.shape = (generator.w_dim, _CHANNELS[pixels], resolution, resolution)
         self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
         with torch.no_grad():
             self._derivative = linearization(image, ws.new_zeros(generator.w_dim))
@@ -146,20 +145,33 @@ class GroupedJacobian:
         def of_group(index: int) -> Jacobian:
             return Jacobian(generator, ws, groups[index], resolution, pixels, chunk)
 
-        self._w_dim, self._of_group = generator.w_dim, lru_cache(maxsize=1)(of_group)
-        self.shape = (len(groups) * self._w_dim, *of_group(0).shape[1:])
+        self._of_group = of_group
+        self._current: tuple[int, Jacobian] | None = None
+        self._w_dim, self._ws = generator.w_dim, ws
+        self.shape = (len(groups) * generator.w_dim, _CHANNELS[pixels], resolution, resolution)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, chosen: slice) -> Tensor:
-        rows = range(len(self))[chosen]
-        blocks = []
-        for index in range(rows.start // self._w_dim, -(-rows.stop // self._w_dim)):
-            first = index * self._w_dim
-            start, stop = max(rows.start - first, 0), min(rows.stop - first, self._w_dim)
-            blocks.append(self._of_group(index)[start:stop])
-        return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+        rows, w_dim = range(len(self))[chosen], self._w_dim
+        columns = self._ws.new_empty(len(rows), *self.shape[1:])
+        position = rows.start
+        while position < rows.stop:
+            index, start = divmod(position, w_dim)
+            stop = min(w_dim, start + rows.stop - position)
+            place = position - rows.start
+            columns[place : place + stop - start] = self._group(index)[start:stop]
+            position += stop - start
+        return columns
+
+    def _group(self, index: int) -> Jacobian:
+        """J of one group. The one before goes first: two linearisations would take twice as much
+        memory, which is gigabytes at 1024 px."""
+        if self._current is None or self._current[0] != index:
+            self._current = None
+            self._current = index, self._of_group(index)
+        return self._current[1]
 
 
 def jacobian(

@@ -19,7 +19,7 @@ rule jacobian:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=growing(7000),
+        mem_mb=growing(8000),
         runtime=growing(240),
     params:
         job=job("jacobian"),

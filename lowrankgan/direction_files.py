@@ -6,8 +6,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.factorization import Array
 
 _KEY = "directions"
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.func import jacfwd
 
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.generators.base import Generator
 from lowrankgan.subspace import orient
 

@@ -7,8 +7,10 @@ ranks by tolerance, and a null space that is clamped to one vector where it is e
 
 import numpy as np
 
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.factorization import Array, LowRank, Pursuit, decompose
+from lowrankgan.factorization import LowRank, decompose
+from lowrankgan.pursuit import Pursuit
 from lowrankgan.subspace import orient
 
 _TOLERANCE = 1e-7  # of ||M - L - S|| over ||M||, Frobenius

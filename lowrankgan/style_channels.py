@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.generators.base import Generator
 from lowrankgan.style_sensitivity import Offsets, squared_changes, style_offsets
 

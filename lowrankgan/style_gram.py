@@ -7,7 +7,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.generators.base import Generator
 from lowrankgan.style_sensitivity import squared_changes, style_offsets
 
@@ -42,9 +42,7 @@ def style_gram_matrices(
     layers = [slot for group in groups for slot in group]
     offsets, signs = style_offsets(generator, layers), np.random.RandomState(seed)
     styles = [weights.detach().double().cpu().numpy() for weights in generator.style_weights()]
-    weights = scipy.linalg.block_diag(
-        *(np.concatenate([styles[slot] for slot in group]) for group in groups)
-    )
+    weights = [np.concatenate([styles[slot] for slot in group]) for group in groups]
     changes = squared_changes(generator, latent, offsets, masks, probes, signs)
     return {
         name: (_weighted(weights, inside), _weighted(weights, outside))
@@ -52,6 +50,11 @@ def style_gram_matrices(
     }
 
 
-def _weighted(rows: Array, energies: Array) -> Array:
-    scaled = rows * np.sqrt(energies)[:, None]
-    return scaled.T @ scaled
+def _weighted(weights: Sequence[Array], energies: Array) -> Array:
+    """A^T diag(e) A of each group's A, along the diagonal; e [C] goes through all groups."""
+    ends = np.cumsum([len(rows) for rows in weights])[:-1]
+    scaled = [
+        rows * np.sqrt(own)[:, None]
+        for rows, own in zip(weights, np.split(energies, ends), strict=True)
+    ]
+    return scipy.linalg.block_diag(*(rows.T @ rows for rows in scaled))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vjp
 
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.generators.base import Generator
 from lowrankgan.progress import progress
 

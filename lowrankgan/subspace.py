@@ -7,8 +7,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.factorization import Array, LowRank
+from lowrankgan.factorization import LowRank
 
 _VANISHED = 1e-6  # relative length of a projection that is nothing but rounding
 

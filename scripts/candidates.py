@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 
 from faces import generator_of, layers_of
 from job import Job, run
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.generators.base import Generator
 from lowrankgan.global_directions import ganspace, local_basis, random_directions, sefa
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from edited import Faces, faces_of, perceptual_of
 from job import Job, run
+from lowrankgan.arrays import Array
 from lowrankgan.distinct import angles, colour_shift, distinct
-from lowrankgan.factorization import Array
 from lowrankgan.metrics.masked import inside_outside
 from lowrankgan.metrics.perceptual import Perceptual
 from scores import Scores, scores_of

@@ -10,13 +10,12 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from faces import device_of, generator_of, latents_of, masks_of, slots
+from faces import device_of, generator_of, groups_of, latents_of, masks_of
 from job import Job
 from lowrankgan.editing import move, offsets
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
-from lowrankgan.layer_groups import split
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
 
@@ -96,7 +95,7 @@ def directions_of(folder: Path, generator: Generator) -> dict[str, Tensor]:
     shape, found = (generator.num_layers, generator.w_dim), {}
     with safe_open(folder / "directions.safetensors", "pt") as file:
         said = {key: json.loads(value) for key, value in file.metadata().items()}
-        groups = split(slots(said["layers"], generator), said["splits"])
+        groups = groups_of(said, generator)
         for region in sorted(file.keys()):
             rows = file.get_tensor(region)
             if rows.ndim == 2 and rows.shape[1] == len(groups) * generator.w_dim:
@@ -104,7 +103,7 @@ def directions_of(folder: Path, generator: Generator) -> dict[str, Tensor]:
             if rows.shape[1:] != shape:
                 raise LowRankGANError(
                     f"directions of {region!r} have shape {tuple(rows.shape)}, expected "
-                    f"[k, {generator.w_dim}] or [k, {shape[0]}, {shape[1]}]"
+                    f"[k, {len(groups) * generator.w_dim}] or [k, {shape[0]}, {shape[1]}]"
                 )
             found[region] = rows
     return found

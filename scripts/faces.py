@@ -34,9 +34,9 @@ def layers_of(job: Job, generator: Generator) -> Sequence[int]:
     return slots(job.settings["layers"], generator)
 
 
-def groups_of(job: Job, generator: Generator) -> list[list[int]]:
+def groups_of(settings: Mapping[str, Any], generator: Generator) -> list[list[int]]:
     """The slots of W+ that move, those of each group by an offset of its own."""
-    return split(layers_of(job, generator), job.settings["splits"])
+    return split(slots(settings["layers"], generator), settings["splits"])
 
 
 def slots(layers: Literal["all"] | Sequence[int], generator: Generator) -> Sequence[int]:

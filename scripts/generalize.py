@@ -9,7 +9,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from job import Job, run
-from lowrankgan.factorization import Array
+from lowrankgan.arrays import Array
 from lowrankgan.subspace import principal_angles
 
 _ANGLES = ["method", "region", "source", "other", "angle", "degrees"]

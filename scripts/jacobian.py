@@ -21,7 +21,7 @@ def main(job: Job) -> None:
     side = s["resolution"]
     ws, image, found = analysed(job, generator)
     masks = {name: mask[0] for name, mask in found.items()}
-    groups = groups_of(job, generator)
+    groups = groups_of(s, generator)
     columns = GroupedJacobian(generator, ws[0], groups, side, s["pixels"], s["chunk"])
     sensitivity = Sensitivity(side)
     held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))

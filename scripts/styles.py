@@ -8,7 +8,7 @@ from lowrankgan.style_gram import style_gram_matrices
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    (ws, _, found), groups = analysed(job, generator), groups_of(job, generator)
+    (ws, _, found), groups = analysed(job, generator), groups_of(s, generator)
     masks = {name: mask[0] for name, mask in found.items()}
     grams = style_gram_matrices(generator, ws[0], groups, masks, s["probes"], s["seed"])
     save_grams(job, grams, {})

@@ -24,8 +24,6 @@ from lowrankgan.subspace import (
 )
 from lowrankgan.weights import verify
 
-_OUTSIDE = {"mse": "mse_outside", "lpips": "lpips_alex_outside"}  # of the measure of a target
-
 
 def main(job: Job) -> None:
     found = {"file": _from_files, "ranked": _ranked}.get(job.settings["solver"], _from_grams)
@@ -44,8 +42,8 @@ def _ranked(job: Job) -> dict[str, Gram]:
     """Directions of another step, in the order of what they leaked on the analysis images."""
     s, found = job.settings, load_file(job.input("subspace") / "directions.safetensors")
     table = pd.read_csv(job.input("metrics") / "metrics.csv")
-    for name, measure, _ in s["targets"]:
-        table.loc[table.target == name, "leak"] = table[_OUTSIDE[measure]]
+    for target, column in s["leaks"].items():
+        table.loc[table.target == target, "leak"] = table[column]
     for region, rows in found.items():
         edits = table[table.region == region].pivot(index="direction", columns=["face", "target"])
         order = by_leakage(edits["leak"].to_numpy(), edits["reached"].to_numpy())

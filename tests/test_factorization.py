@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowrankgan import factorization
+from lowrankgan import pursuit
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import (
-    Array,
     LowRank,
     by_energy,
     by_rank,
@@ -142,7 +142,7 @@ def test_the_way_to_the_optimum_does_not_matter(
     """All eigenvectors followed, or one before it looks for what it missed; or no rounding."""
     gram = gram_of(96, 1.2)
     usual = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
-    monkeypatch.setattr(factorization, name, value)
+    monkeypatch.setattr(pursuit, name, value)
     other = principal_component_pursuit(gram, scaled_lambda(96), 1e-7, 2000)
     assert usual.rank == other.rank > 1
     np.testing.assert_allclose(usual.eigenvalues, other.eigenvalues, atol=1e-6)
@@ -153,10 +153,10 @@ def test_an_eigenvalue_that_is_not_followed_is_missed() -> None:
     matrix = vectors * values @ vectors.T
     kept = [15, 13]  # not the second of them, which is values[14]
     threshold = values[14]
-    assert factorization._missed(matrix, values[kept], vectors[:, kept], 0.99 * threshold) == np.inf
-    assert factorization._missed(matrix, values[kept], vectors[:, kept], 1.01 * threshold) < 1e-12
+    assert pursuit._missed(matrix, values[kept], vectors[:, kept], 0.99 * threshold) == np.inf
+    assert pursuit._missed(matrix, values[kept], vectors[:, kept], 1.01 * threshold) < 1e-12
     turned = vectors[:, kept] + 0.1 * vectors[:, [0, 1]]
-    assert factorization._missed(matrix, values[kept], turned, 2 * threshold) > 0.01
+    assert pursuit._missed(matrix, values[kept], turned, 2 * threshold) > 0.01
 
 
 def test_unconverged_pursuit_says_what_to_change() -> None:

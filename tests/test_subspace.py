@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.factorization import Array, by_energy, by_rank
+from lowrankgan.factorization import by_energy, by_rank
 from lowrankgan.subspace import (
     by_leakage,
     constrained_optimum,

@@ -33,7 +33,6 @@ from workflow.steps import Step, lineage
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
 _OF_STYLES = ("layers", "splits", "resolution", "regions")  # settings that they share with J
-_OF_DIRECTIONS = {"directions", "layers", "splits"}  # settings that say what they are
 _NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
@@ -254,17 +253,19 @@ class _Unroller:
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
         found = Step("subspace", own | common, parents)
         if isinstance(method, Rayleigh) and method.ranked:
-            return self._ranked(found, method.ranked, self._seeds(source, method))
+            return self._ranked(found, common, method.ranked, self._seeds(source, method))
         return found
 
-    def _ranked(self, found: Step, count: int, seeds: Sequence[int]) -> Step:
+    def _ranked(
+        self, found: Step, common: dict[str, Any], count: int, seeds: Sequence[int]
+    ) -> Step:
         """Directions in the order of what they leak on the analysis images."""
         directions = max(count, self.c.edit.directions)
         tried = Step("subspace", {**found.settings, "directions": directions}, found.parents)
         metrics = self._metrics(tried, self._sample(seeds), vgg=False)
-        settings = {key: found.settings[key] for key in found.settings.keys() & _OF_DIRECTIONS}
-        settings |= {"solver": "ranked", "targets": metrics.settings["targets"]}
-        return Step("subspace", settings, {"subspace": [tried], "metrics": [metrics]})
+        leaks = {target.name: _COLUMNS[target.measure] for target in self.c.edit.named_targets}
+        own = {"solver": "ranked", "leaks": leaks}
+        return Step("subspace", own | common, {"subspace": [tried], "metrics": [metrics]})
 
     def _measured(self) -> dict[str, Any]:
         return {"resolution": self.c.edit.resolution, "regions": self.regions}

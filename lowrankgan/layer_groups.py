@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
+
+from lowrankgan.arrays import Array
+
 
 def split(layers: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
     """Layers, cut before each of some slots; where that leaves nothing, there is no group.
@@ -14,3 +18,20 @@ def split(layers: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
     edges = [0, *sorted(begins), max(layers) + 1]
     groups = [[n for n in layers if a <= n < b] for a, b in pairwise(edges)]
     return [group for group in groups if group]
+
+
+def join(gram: Array, groups: int) -> Array:
+    """The Gram matrix of all layers moved alike, from that of their groups: the sum of its blocks.
+
+    Moved alike, J is the sum of the groups' J, so that this is exact.
+
+    Args:
+        gram: [groups * w_dim, groups * w_dim] float64.
+        groups: how many there are.
+
+    Returns:
+        [w_dim, w_dim] float64, exactly symmetric where `gram` is.
+    """
+    size = len(gram) // groups
+    total = gram.reshape(groups, size, groups, size).sum((0, 2))
+    return np.asarray(total + total.T) / 2

@@ -8,29 +8,34 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from job import Job
+from lowrankgan.layer_groups import join
 
 Gram = NDArray[np.float64]
 
 
-def grams_of(job: Job, stage: str = "jacobian") -> Mapping[str, tuple[Gram, Gram]]:
+def grams_of(job: Job, stage: str = "jacobian") -> dict[str, tuple[Gram, Gram]]:
     """Region name to its (inside, outside) Gram matrices, averaged over the analysis images.
 
-    Of J, or of single styles where the stage is `styles`.
+    Of J, or of single styles where the stage is `styles`; those of groups of layers are joined
+    where the settings say so.
     """
-    images = [load_file(folder / "gram.safetensors") for folder in job.inputs[stage]]
-    names = [key.removeprefix("inside/") for key in images[0] if key.startswith("inside/")]
-    return {
-        name: (
-            np.mean([image[f"inside/{name}"] for image in images], axis=0),
-            np.mean([image[f"outside/{name}"] for image in images], axis=0),
-        )
-        for name in sorted(names)
-    }
+    joined, folders = job.settings.get("joined", False), job.inputs[stage]
+    totals: dict[str, Gram] = {}
+    for folder in folders:  # one in memory at a time
+        arrays = load_file(folder / "gram.safetensors")
+        for key, gram in arrays.items():
+            if key.startswith(("inside/", "outside/")):
+                alike = join(gram, arrays["groups"].item()) if joined else gram
+                totals[key] = totals[key] + alike if key in totals else alike
+    mean = {key: total / len(folders) for key, total in totals.items()}
+    names = sorted(key.removeprefix("inside/") for key in mean if key.startswith("inside/"))
+    return {name: (mean[f"inside/{name}"], mean[f"outside/{name}"]) for name in names}
 
 
 def save_grams(
     job: Job,
     grams: Mapping[str, tuple[Gram, Gram]],
+    groups: int,
     others: Mapping[str, NDArray[np.generic]],
 ) -> None:
     """Write one image's (inside, outside) Gram matrices by region name, for `grams_of`.
@@ -38,9 +43,10 @@ def save_grams(
     Args:
         job: whose output it is.
         grams: region name to its two.
+        groups: number of groups of layers that they are of.
         others: further arrays for the same file.
     """
-    arrays = dict(others)
+    arrays = {"groups": np.array(groups)} | dict(others)
     for name, (inside, outside) in grams.items():
         arrays |= {f"inside/{name}": inside, f"outside/{name}": outside}
     kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}

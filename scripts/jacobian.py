@@ -34,7 +34,8 @@ def main(job: Job) -> None:
 
         grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
-    save_grams(job, grams, arrays | {f"mask/{name}": mask for name, mask in masks.items()})
+    arrays |= {f"mask/{name}": mask for name, mask in masks.items()}
+    save_grams(job, grams, len(groups), arrays)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from tests.workflows import snakemake
 _SHORT = (
     "region=[eyes] subspace=[unprojected,constrained] sample.analysis_seeds=[0] "
     "sample.test_faces=1 edit.transfer_methods=[] edit.published_steps=[] metric.vgg=false "
-    "figure.faces=1 jacobian.save=true jacobian.splits=[3] factorization.rank=[]"
+    "figure.faces=1 jacobian.save=true jacobian.splits=[3] factorization.rank=[] "
+    "+subspace.constrained.jacobian.splits=[]"
 )
 
 
@@ -35,7 +36,7 @@ def test_a_checkpoint_runs_through_every_stage(
     comparison = pd.read_csv(tmp_path / f"results/{experiment}/tables/comparison.csv")
     assert set(comparison["method"]) == {"constrained"}
     assert (tmp_path / f"results/{experiment}/report.html").stat().st_size > 100_000
-    (folder,) = tmp_path.glob("results/jacobian/*")
+    (folder,) = tmp_path.glob("results/jacobian/*")  # of groups, for both methods
     columns = np.load(folder / "jacobian.npy").astype(np.float64)
     arrays = load_file(folder / "gram.safetensors")
     name = next(key for key in arrays if key.startswith("mask/")).removeprefix("mask/")

@@ -13,6 +13,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.jacobian import GroupedJacobian, Jacobian, jacobian
+from lowrankgan.layer_groups import join
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
@@ -226,6 +227,11 @@ def test_groups_of_layers_stand_side_by_side() -> None:
     # One offset for all groups moves the image by the sum of theirs.
     whole = jacobian(generator, ws, [1, 2, 5, 6, 7], 16)
     torch.testing.assert_close(together[:].unflatten(0, (3, 8)).sum(0), whole)
+    masks = {"corner": np.indices((16, 16)).sum(0) < 9}
+    of_groups, of_whole = (gram_matrices(j, masks)["corner"] for j in (together, whole))
+    for grouped, alike in zip(of_groups, of_whole, strict=True):
+        np.testing.assert_allclose(join(grouped, 3), alike, atol=1e-12 * alike.max())
+        np.testing.assert_array_equal(join(grouped, 3), join(grouped, 3).T)
 
 
 def test_sensitivity_is_the_root_mean_square() -> None:

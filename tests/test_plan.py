@@ -93,6 +93,23 @@ def test_a_method_has_its_own_layers_jacobian_and_images() -> None:
     assert layers == {"[4, 5]", "all"}  # J moves what the edit moves
 
 
+def test_groups_of_layers_serve_methods_that_move_all_alike() -> None:
+    overrides = ["subspace=[ours,constrained,resefa]", "sample.analysis_seeds=[0,1]"]
+    overrides += ["metric.baseline=ours", "figure.method=ours", "edit.transfer_methods=[]"]
+    overrides += ["+subspace.ours.images=1"]
+    steps = _plan(*overrides).steps.values()
+    found = {
+        (tuple(s.settings["splits"]), *s.parents["sample"][0].settings["seeds"])
+        for s in steps
+        if s.stage == "jacobian"
+    }
+    assert found == {((7, 10), 0), ((), 1)}  # none of one w of the first image, for any method
+    readers = [s for s in steps if "jacobian" in s.parents and s.stage in ("factorize", "subspace")]
+    alike = {s.settings["joined"] for s in readers if not s.settings.get("splits")}
+    assert alike == {True}
+    assert not any("joined" in s.settings for s in readers if s.settings.get("splits"))
+
+
 def test_several_strengths_are_named() -> None:
     plan = _plan("edit.targets={mse: 0.01, lpips: [0.05, 0.15]}")
     (targets,) = {str(s.settings["targets"]) for s in plan.steps.values() if s.stage == "metrics"}

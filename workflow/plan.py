@@ -107,6 +107,24 @@ class _Method:
         return "published" if isinstance(self.subspace, Published) else None
 
 
+@dataclass(frozen=True)
+class _Grams:
+    """Where a method's Gram matrices are from.
+
+    Attributes:
+        jacobians: steps of J, one of each analysis image.
+        joined: whether groups of layers of these are to be put together.
+    """
+
+    jacobians: list[Step]
+    joined: bool
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of a step that reads them."""
+        return {"joined": True} if self.joined else {}
+
+
 class _Unroller:
     def __init__(self, configuration: Configuration) -> None:
         self.c = configuration
@@ -126,10 +144,11 @@ class _Unroller:
         self.sources: dict[str, tuple[int, ...]] = {AVERAGE: seeds}
         if len(seeds) > 1:
             self.sources |= {f"seed {seed}": (seed,) for seed in seeds}
+        self.grouped = self._grouped()
 
     def plan(self) -> Plan:
         methods = list(self._methods())
-        base = self._jacobians(self.c.jacobian, self.c.sample.analysis_seeds)
+        base = self._grams(self.c.jacobian, self.c.sample.analysis_seeds)
         factors = {
             (AVERAGE, rule, value): self._factorize(base, rule, value)
             for rule in ("pursuit", "energy", "rank")
@@ -138,14 +157,14 @@ class _Unroller:
         subspaces = {}
         for source in self.sources:
             for m in methods if source == AVERAGE else self._transferred(methods):
-                jacobians = self._jacobians_of(source, m.subspace)
+                grams = self._grams_of(source, m.subspace)
                 if m.rule and m.value is not None:
-                    name = source if source != AVERAGE or jacobians == base else m.label
-                    found = self._factorize(jacobians, m.rule, m.value)
+                    name = source if source != AVERAGE or grams == base else m.label
+                    found = self._factorize(grams, m.rule, m.value)
                     factors[name, m.rule, m.value] = found
-                    subspaces[source, m.label] = self._subspace(source, m, jacobians, found)
+                    subspaces[source, m.label] = self._subspace(source, m, grams, found)
                 else:
-                    subspaces[source, m.label] = self._subspace(source, m, jacobians, None)
+                    subspaces[source, m.label] = self._subspace(source, m, grams, None)
         analysis = self._sample(self.c.sample.analysis_seeds)
         metrics = {
             pair: self._metrics(subspace, self.test, published=pair[0] == AVERAGE)
@@ -164,7 +183,7 @@ class _Unroller:
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
         tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
         averaged = [(m, subspaces[AVERAGE, m.label], metrics[AVERAGE, m.label]) for m in methods]
-        figures = self._figures(averaged, base, factors, metrics, generalize, tables)
+        figures = self._figures(averaged, base.jacobians, factors, metrics, generalize, tables)
         measured = {m.label: metrics[AVERAGE, m.label] for m in methods}
         return Plan(tables, figures, measured)
 
@@ -200,13 +219,36 @@ class _Unroller:
         """Analysis images that a method averages."""
         return self.sources[source][: method.images]
 
-    def _jacobians_of(self, source: str, method: Method) -> list[Step]:
-        return self._jacobians(self.c.jacobian_of(method), self._seeds(source, method))
+    def _grouped(self) -> dict[tuple[Jacobian, int], Jacobian]:
+        """J of groups of layers by that of all alike, which it holds too, and the seed."""
+        planned = [(self.c.jacobian, self.c.sample.analysis_seeds)]
+        planned += [
+            (self.c.jacobian_of(method), self._seeds(AVERAGE, method))
+            for method in self.c.subspace.values()
+            if not isinstance(method, FromFile | Channels)
+        ]
+        return {
+            (jacobian.model_copy(update={"splits": ()}), seed): jacobian
+            for jacobian, seeds in planned
+            for seed in seeds
+            if jacobian.splits
+        }
 
-    def _jacobians(self, jacobian: Jacobian, seeds: Sequence[int]) -> list[Step]:
-        settings = jacobian.model_dump(mode="json") | {"regions": self.regions}
-        samples = [self._sample([seed]) for seed in seeds]
-        return [Step("jacobian", settings, self._image_inputs(sample)) for sample in samples]
+    def _grams_of(self, source: str, method: Method) -> _Grams:
+        return self._grams(self.c.jacobian_of(method), self._seeds(source, method))
+
+    def _grams(self, jacobian: Jacobian, seeds: Sequence[int]) -> _Grams:
+        """Of J at some images; of groups, where another method has those computed."""
+        chosen = [self.grouped.get((jacobian, seed), jacobian) for seed in seeds]
+        steps = [
+            Step(
+                "jacobian",
+                one.model_dump(mode="json") | {"regions": self.regions},
+                self._image_inputs(self._sample([seed])),
+            )
+            for one, seed in zip(chosen, seeds, strict=True)
+        ]
+        return _Grams(steps, any(one != jacobian for one in chosen))
 
     def _styles(self, prior: Prior, jacobians: list[Step]) -> list[Step]:
         """Of the same images, layers and regions as J."""
@@ -216,16 +258,14 @@ class _Unroller:
             for j in jacobians
         ]
 
-    def _factorize(self, jacobians: list[Step], rule: str, value: float | str) -> Step:
-        settings = {"rule": rule, "value": value}
+    def _factorize(self, grams: _Grams, rule: str, value: float | str) -> Step:
+        settings = {"rule": rule, "value": value} | grams.settings
         if rule == "pursuit":
             settings["tolerance"] = self.c.factorization.tolerance
             settings["max_iterations"] = self.c.factorization.max_iterations
-        return Step("factorize", settings, {"jacobian": jacobians})
+        return Step("factorize", settings, {"jacobian": grams.jacobians})
 
-    def _subspace(
-        self, source: str, m: _Method, jacobians: list[Step], factors: Step | None
-    ) -> Step:
+    def _subspace(self, source: str, m: _Method, grams: _Grams, factors: Step | None) -> Step:
         method, layers = m.subspace, self.c.layers_of(m.subspace)
         common: dict[str, Any] = {"directions": self.c.edit.directions, "layers": layers}
         own = method.model_dump(mode="json", exclude=set(Method.model_fields))
@@ -238,11 +278,11 @@ class _Unroller:
             return Step("subspace", own | common)
         if splits := self.c.jacobian_of(method).splits:
             common["splits"] = list(splits)
-        parents = {"jacobian": jacobians}
+        parents = {"jacobian": grams.jacobians}
         if factors:
             parents["factorize"] = [factors]
         if isinstance(method, Rayleigh) and method.prior:
-            parents["styles"] = self._styles(method.prior, jacobians)
+            parents["styles"] = self._styles(method.prior, grams.jacobians)
             own["prior"] = method.prior.weight
         if isinstance(method, Global):
             inputs = {"generator": self.generator}
@@ -251,7 +291,7 @@ class _Unroller:
             parents["candidates"] = [Step("candidates", drawn, inputs)]
             own = {"solver": "most_local"}
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
-        found = Step("subspace", own | common, parents)
+        found = Step("subspace", own | common | grams.settings, parents)
         if isinstance(method, Rayleigh) and method.ranked:
             return self._ranked(found, common, method.ranked, self._seeds(source, method))
         return found

@@ -1,5 +1,8 @@
 # Jacobians, their factorisation and editing directions: results/jacobian, styles,
 # factorize, subspace, and what theory says of them exactly: linearity.
+#
+# What takes both cores has a priority above that of any two jobs of one core: these would go on
+# side by side until none is left, and the last of them alone while the other core waits.
 
 
 rule jacobian:
@@ -13,7 +16,7 @@ rule jacobian:
         "results/jacobian/{key}/log.txt",
     benchmark:
         "results/jacobian/{key}/benchmark.tsv"
-    priority: 1
+    priority: 3
     conda:
         "../../environment.yml"
     threads: 2
@@ -87,7 +90,7 @@ rule styles:
         "results/styles/{key}/log.txt",
     benchmark:
         "results/styles/{key}/benchmark.tsv"
-    priority: 1
+    priority: 3
     conda:
         "../../environment.yml"
     threads: 2
@@ -112,7 +115,7 @@ rule channels:
         "results/channels/{key}/log.txt",
     benchmark:
         "results/channels/{key}/benchmark.tsv"
-    priority: 1
+    priority: 3
     conda:
         "../../environment.yml"
     threads: 2

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from grams import Gram, grams_of
+from grams import grams_of
 from job import Job, run
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import (
     LowRank,
@@ -39,7 +40,7 @@ def main(job: Job) -> None:
     pd.DataFrame(rows).to_csv(job.output / "ranks.csv", index=False)
 
 
-def _factorize(job: Job, gram: Gram, value: float) -> LowRank:
+def _factorize(job: Job, gram: Array, value: float) -> LowRank:
     s = job.settings
     if s["rule"] == "pursuit":
         return principal_component_pursuit(gram, value, s["tolerance"], s["max_iterations"])

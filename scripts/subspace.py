@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 from safetensors.numpy import load_file
 
-from grams import Gram, grams_of, save_directions
+from grams import grams_of, save_directions
 from job import Job, run
+from lowrankgan.arrays import Array
 from lowrankgan.direction_files import read_directions
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import LowRank, by_rank
@@ -30,7 +31,7 @@ def main(job: Job) -> None:
     save_directions(job, found(job))
 
 
-def _from_files(job: Job) -> dict[str, Gram]:
+def _from_files(job: Job) -> dict[str, Array]:
     found = {}
     for region, path in job.settings["files"].items():
         verify(Path(path), job.settings["sha256"][region])
@@ -38,7 +39,7 @@ def _from_files(job: Job) -> dict[str, Gram]:
     return found
 
 
-def _ranked(job: Job) -> dict[str, Gram]:
+def _ranked(job: Job) -> dict[str, Array]:
     """Directions of another step, in the order of what they leaked on the analysis images."""
     s, found = job.settings, load_file(job.input("subspace") / "directions.safetensors")
     table = pd.read_csv(job.input("metrics") / "metrics.csv")
@@ -51,7 +52,7 @@ def _ranked(job: Job) -> dict[str, Gram]:
     return found
 
 
-def _from_grams(job: Job) -> dict[str, Gram]:
+def _from_grams(job: Job) -> dict[str, Array]:
     found = {}
     for region, (inside, outside) in _grams(job).items():
         try:
@@ -61,7 +62,7 @@ def _from_grams(job: Job) -> dict[str, Gram]:
     return found
 
 
-def _grams(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
+def _grams(job: Job) -> Mapping[str, tuple[Array, Array]]:
     """Those of J, drawn towards those of single styles where the method has a prior."""
     grams, weight = grams_of(job), job.settings.get("prior")
     if not weight:
@@ -76,7 +77,7 @@ def _grams(job: Job) -> Mapping[str, tuple[Gram, Gram]]:
     }
 
 
-def _directions(job: Job, region: str, inside: Gram, outside: Gram) -> Gram:
+def _directions(job: Job, region: str, inside: Array, outside: Array) -> Array:
     """Directions [count, d] of one region."""
     s = job.settings
     count, solver = s["directions"], s["solver"]

@@ -157,14 +157,14 @@ class _Unroller:
         subspaces = {}
         for source in self.sources:
             for m in methods if source == AVERAGE else self._transferred(methods):
-                grams = self._grams_of(source, m.subspace)
+                jacobian, seeds = self.c.jacobian_of(m.subspace), self._seeds(source, m.subspace)
+                grams = self._grams(jacobian, seeds)
+                found = None
                 if m.rule and m.value is not None:
                     name = source if source != AVERAGE or grams == base else m.label
                     found = self._factorize(grams, m.rule, m.value)
                     factors[name, m.rule, m.value] = found
-                    subspaces[source, m.label] = self._subspace(source, m, grams, found)
-                else:
-                    subspaces[source, m.label] = self._subspace(source, m, grams, None)
+                subspaces[source, m.label] = self._subspace(source, m, grams, found)
         analysis = self._sample(self.c.sample.analysis_seeds)
         metrics = {
             pair: self._metrics(subspace, self.test, published=pair[0] == AVERAGE)
@@ -233,9 +233,6 @@ class _Unroller:
             for seed in seeds
             if jacobian.splits
         }
-
-    def _grams_of(self, source: str, method: Method) -> _Grams:
-        return self._grams(self.c.jacobian_of(method), self._seeds(source, method))
 
     def _grams(self, jacobian: Jacobian, seeds: Sequence[int]) -> _Grams:
         """Of J at some images; of groups, where another method has those computed."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 
 _PIXELS = 1 << 14  # of J that are in float64 at a time: 64 MB for 512 columns
+_STRIP = 256  # rows of products at a time
 _PARTNERS = 64  # columns that stand beside those that are held
 
 
@@ -113,7 +114,10 @@ def _symmetric(upper: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _products(left: Tensor, right: Tensor, pixels: Tensor | slice) -> NDArray[np.float64]:
-    """Products of columns, summed over channels and some of the pixels."""
+    """Products of columns, summed over channels and some of the pixels.
+
+    Of columns with themselves, below the diagonal only what shares a strip with it.
+    """
     total = torch.zeros(len(left), len(right), dtype=torch.float64, device=left.device)
     for channel in range(left.shape[1]):
         one = left[:, channel].flatten(1)[:, pixels]
@@ -121,7 +125,9 @@ def _products(left: Tensor, right: Tensor, pixels: Tensor | slice) -> NDArray[np
         for start in range(0, one.shape[1], _PIXELS):
             part = one[:, start : start + _PIXELS].double()
             same = part if other is one else other[:, start : start + _PIXELS].double()
-            total.addmm_(part, same.T)
+            for row in range(0, len(part), _STRIP):
+                first = row if other is one else 0
+                total[row : row + _STRIP, first:].addmm_(part[row : row + _STRIP], same[first:].T)
     return total.cpu().numpy()
 
 

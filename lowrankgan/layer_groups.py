@@ -1,6 +1,6 @@
 """Groups of layers of W+, each moved by an offset of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -20,18 +20,26 @@ def split(layers: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
     return [group for group in groups if group]
 
 
-def join(gram: Array, groups: int) -> Array:
-    """The Gram matrix of all layers moved alike, from that of their groups: the sum of its blocks.
+def covering(groups: Sequence[Sequence[int]], layers: Collection[int]) -> list[int]:
+    """Places of the groups that make up some layers; none where these cut through a group."""
+    found = [place for place, group in enumerate(groups) if set(group) <= set(layers)]
+    return found if sum(len(groups[place]) for place in found) == len(layers) else []
+
+
+def join(gram: Array, groups: int, chosen: Sequence[int]) -> Array:
+    """The Gram matrix of some layers moved alike, from that of groups: the sum of their blocks.
 
     Moved alike, J is the sum of the groups' J, so that this is exact.
 
     Args:
         gram: [groups * w_dim, groups * w_dim] float64.
         groups: how many there are.
+        chosen: places of those that make up the layers.
 
     Returns:
         [w_dim, w_dim] float64, exactly symmetric where `gram` is.
     """
     size = len(gram) // groups
-    total = gram.reshape(groups, size, groups, size).sum((0, 2))
+    blocks = gram.reshape(groups, size, groups, size)
+    total = blocks[chosen][:, :, chosen].sum((0, 2))
     return np.asarray(total + total.T) / 2

@@ -1,47 +1,52 @@
 """What the scripts that work on Gram matrices share; needs no torch."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from job import Job
 from lowrankgan.arrays import Array
-from lowrankgan.layer_groups import join
+from lowrankgan.layer_groups import covering, join
 
 
 def grams_of(job: Job, stage: str = "jacobian") -> dict[str, tuple[Array, Array]]:
     """Region name to its (inside, outside) Gram matrices, averaged over the analysis images.
 
     Of J, or of single styles where the stage is `styles`; those of groups of layers are joined
-    where the settings say so.
+    where the settings name the layers that are moved alike.
     """
-    joined, folders = job.settings.get("joined", False), job.inputs[stage]
-    total: dict[str, Array] = {}
+    joined, folders = job.settings.get("joined"), job.inputs[stage]
+    keys = [(side, name) for name in job.settings["regions"] for side in ("inside", "outside")]
+    total: dict[tuple[str, str], Array] = {}
     for folder in folders:  # one in memory at a time
-        for key, gram in _read(folder, joined).items():
-            total[key] = total.get(key, 0) + gram
+        with safe_open(folder / "gram.safetensors", "numpy") as file:
+            for side, name in keys:
+                gram = file.get_tensor(f"{side}/{name}")
+                if joined:
+                    gram = _join(gram, file.get_tensor("groups"), joined)
+                total[side, name] = total.get((side, name), 0) + gram
     mean = {key: gram / len(folders) for key, gram in total.items()}
-    names = sorted(key.removeprefix("inside/") for key in mean if key.startswith("inside/"))
-    return {name: (mean[f"inside/{name}"], mean[f"outside/{name}"]) for name in names}
+    return {name: (mean["inside", name], mean["outside", name]) for _, name in keys[::2]}
 
 
-def _read(folder: Path, joined: bool) -> dict[str, Array]:
-    """One image's Gram matrices by side and region."""
-    arrays = load_file(folder / "gram.safetensors")
-    grams = {k: gram for k, gram in arrays.items() if k.startswith(("inside/", "outside/"))}
-    if not joined:
-        return grams
-    return {key: join(gram, arrays["groups"].item()) for key, gram in grams.items()}
+def _join(
+    gram: Array, group_of: NDArray[np.int64], layers: Sequence[int] | Literal["all"]
+) -> Array:
+    """Of some layers, or all that J has, moved alike; slot by slot, its group or -1."""
+    groups = [np.flatnonzero(group_of == n).tolist() for n in range(group_of.max() + 1)]
+    slots = np.flatnonzero(group_of >= 0).tolist() if layers == "all" else layers
+    return join(gram, len(groups), covering(groups, slots))
 
 
 def save_grams(
     job: Job,
     grams: Mapping[str, tuple[Array, Array]],
-    groups: int,
+    groups: Sequence[Sequence[int]],
     others: Mapping[str, NDArray[np.generic]],
 ) -> None:
     """Write one image's (inside, outside) Gram matrices by region name, for `grams_of`.
@@ -49,10 +54,13 @@ def save_grams(
     Args:
         job: whose output it is.
         grams: region name to its two.
-        groups: number of groups of layers that they are of.
+        groups: slots that move, those of each group by an offset of its own.
         others: further arrays for the same file.
     """
-    arrays = {"groups": np.array(groups)} | dict(others)
+    group_of = np.full(max(map(max, groups)) + 1, -1)
+    for number, group in enumerate(groups):
+        group_of[group] = number
+    arrays = {"groups": group_of} | dict(others)
     for name, (inside, outside) in grams.items():
         arrays |= {f"inside/{name}": inside, f"outside/{name}": outside}
     kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}

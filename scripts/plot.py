@@ -86,7 +86,7 @@ def _spectra(job: Job) -> Figure:
 
 def _sensitivity(job: Job) -> Figure:
     found = [load_file(folder / "gram.safetensors") for folder in job.inputs["jacobian"]]
-    names = sorted(key.removeprefix("mask/") for key in found[0] if key.startswith("mask/"))
+    names = sorted(job.settings["regions"])
     return sensitivity_maps(
         np.stack([arrays["image"] for arrays in found]),
         np.stack([arrays["sensitivity"] for arrays in found]),

@@ -11,7 +11,7 @@ def main(job: Job) -> None:
     (ws, _, found), groups = analysed(job, generator), groups_of(s, generator)
     masks = {name: mask[0] for name, mask in found.items()}
     grams = style_gram_matrices(generator, ws[0], groups, masks, s["probes"], s["seed"])
-    save_grams(job, grams, len(groups), {})
+    save_grams(job, grams, groups, {})
 
 
 if __name__ == "__main__":

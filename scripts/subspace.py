@@ -40,7 +40,7 @@ def _from_files(job: Job) -> dict[str, Array]:
 
 
 def _ranked(job: Job) -> dict[str, Array]:
-    """Directions of another step, in the order of what they leaked on the analysis images."""
+    """Directions of another step, those measured in the order of what they leaked."""
     s, found = job.settings, load_file(job.input("subspace") / "directions.safetensors")
     table = pd.read_csv(job.input("metrics") / "metrics.csv")
     for target, column in s["leaks"].items():
@@ -48,7 +48,8 @@ def _ranked(job: Job) -> dict[str, Array]:
     for region, rows in found.items():
         edits = table[table.region == region].pivot(index="direction", columns=["face", "target"])
         order = by_leakage(edits["leak"].to_numpy(), edits["reached"].to_numpy())
-        found[region] = rows[order[: s["directions"]]]
+        rest = range(len(order), len(rows))
+        found[region] = rows[[*order, *rest][: s["directions"]]]
     return found
 
 

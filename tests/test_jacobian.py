@@ -13,7 +13,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.jacobian import GroupedJacobian, Jacobian, jacobian
-from lowrankgan.layer_groups import join
+from lowrankgan.layer_groups import covering, join
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
@@ -230,8 +230,15 @@ def test_groups_of_layers_stand_side_by_side() -> None:
     masks = {"corner": np.indices((16, 16)).sum(0) < 9}
     of_groups, of_whole = (gram_matrices(j, masks)["corner"] for j in (together, whole))
     for grouped, alike in zip(of_groups, of_whole, strict=True):
-        np.testing.assert_allclose(join(grouped, 3), alike, atol=1e-12 * alike.max())
-        np.testing.assert_array_equal(join(grouped, 3), join(grouped, 3).T)
+        joined = join(grouped, 3, covering(groups, [1, 2, 5, 6, 7]))
+        np.testing.assert_allclose(joined, alike, atol=1e-12 * alike.max())
+        np.testing.assert_array_equal(joined, joined.T)
+    # Some of the groups serve an edit of their layers alone.
+    whole = jacobian(generator, ws, [1, 2, 6, 7], 16)
+    joined = join(of_groups[0], 3, covering(groups, [1, 2, 6, 7]))
+    alike = gram_matrices(whole, masks)["corner"][0]
+    np.testing.assert_allclose(joined, alike, atol=1e-12 * alike.max())
+    assert not covering(groups, [1, 5, 6, 7]) and not covering(groups, [1, 2, 3])
 
 
 def test_sensitivity_is_the_root_mean_square() -> None:

@@ -105,9 +105,47 @@ def test_groups_of_layers_serve_methods_that_move_all_alike() -> None:
     }
     assert found == {((7, 10), 0), ((), 1)}  # none of one w of the first image, for any method
     readers = [s for s in steps if "jacobian" in s.parents and s.stage in ("factorize", "subspace")]
-    alike = {s.settings["joined"] for s in readers if not s.settings.get("splits")}
-    assert alike == {True}
+    alike = {str(s.settings["joined"]) for s in readers if not s.settings.get("splits")}
+    assert alike == {"all"}
     assert not any("joined" in s.settings for s in readers if s.settings.get("splits"))
+    two = ["subspace.resefa.layers=[7,8,9]", "+subspace.constrained.layers=[7,8]"]
+    steps = _plan(*overrides, "edit=above_coarse", "sample.analysis_seeds=[0]", *two).steps.values()
+    own = {str(s.settings["layers"]) for s in steps if s.stage == "jacobian"}
+    assert own == {str(list(range(4, 23))), "[7, 8]"}  # [7, 8, 9] is one of the groups
+    joined = {str(s.settings["joined"]) for s in steps if "joined" in s.settings}
+    assert joined == {str(list(range(4, 23))), "[7, 8, 9]"}
+
+
+def test_jacobians_may_serve_regions_that_another_experiment_edits() -> None:
+    faces = _plan("jacobian=of_paper").steps
+    lips = _plan("jacobian=of_paper", "region=[mouth_landmarks]").steps
+    only = _plan().steps
+
+    def keys(steps, stage: str) -> set[str]:
+        return {key for name, key in steps if name == stage}
+
+    assert keys(faces, "jacobian") == keys(lips, "jacobian")
+    assert not keys(faces, "jacobian") & keys(only, "jacobian")
+    edits = {str(sorted(s.settings["regions"])) for s in lips.values() if s.stage == "metrics"}
+    assert edits == {"['mouth_landmarks']"}
+    reading = {str(s.settings["regions"]) for s in lips.values() if s.stage == "factorize"}
+    assert reading == {"['mouth_landmarks']"}
+    # What does not look for landmarks does not ask for their model on account of other regions.
+    plain = _plan("jacobian=of_paper", "subspace=[ours]", *_OURS).steps
+    assert all("landmarks" not in s.parents for s in plain.values() if s.stage == "styles")
+
+
+def test_further_directions_cost_no_further_ranking() -> None:
+    few = _plan("subspace=[ours]", *_OURS).steps
+    many = _plan("subspace=[ours]", "edit.directions=9", *_OURS).steps
+    (order,) = (s for s in many.values() if s.settings.get("solver") == "ranked")
+    (tried,) = order.parents["metrics"]
+    assert ("metrics", tried.key) in few
+    assert tried.parents["subspace"][0].settings["directions"] == 4
+    assert order.parents["subspace"][0].settings["directions"] == 9
+
+
+_OURS = ("metric.baseline=ours", "figure.method=ours", "edit.transfer_methods=[]")
 
 
 def test_several_strengths_are_named() -> None:

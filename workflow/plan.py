@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.layer_groups import covering, split
 from lowrankgan.records import canonical
 from lowrankgan.weights import hash_of
 from workflow.schema import (
@@ -25,6 +26,7 @@ from workflow.schema import (
     Prior,
     Published,
     Rayleigh,
+    Region,
     Ruled,
 )
 from workflow.steps import Step, lineage
@@ -32,7 +34,7 @@ from workflow.steps import Step, lineage
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
-_OF_STYLES = ("layers", "splits", "resolution", "regions")  # settings that they share with J
+_OF_STYLES = ("layers", "splits", "resolution")  # settings that they share with J
 _NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
@@ -113,25 +115,18 @@ class _Grams:
 
     Attributes:
         jacobians: steps of J, one of each analysis image.
-        joined: whether groups of layers of these are to be put together.
+        settings: of a step that reads them.
     """
 
     jacobians: list[Step]
-    joined: bool
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Of a step that reads them."""
-        return {"joined": True} if self.joined else {}
+    settings: Mapping[str, Any]
 
 
 class _Unroller:
     def __init__(self, configuration: Configuration) -> None:
         self.c = configuration
-        self.regions = {
-            name: _region(region.model_dump(mode="json"))
-            for name, region in configuration.region.items()
-        }
+        self.regions = _regions(configuration.region)
+        self.analysed = _regions(configuration.jacobian.regions) | self.regions
         self.generator = [_convert(configuration.generator)]
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]
@@ -144,7 +139,7 @@ class _Unroller:
         self.sources: dict[str, tuple[int, ...]] = {AVERAGE: seeds}
         if len(seeds) > 1:
             self.sources |= {f"seed {seed}": (seed,) for seed in seeds}
-        self.grouped = self._grouped()
+        self.grouped = list(self._grouped())
 
     def plan(self) -> Plan:
         methods = list(self._methods())
@@ -203,9 +198,12 @@ class _Unroller:
         chosen = [self.c.subspace[name] for name in self.c.edit.transfer_methods]
         return [method for method in methods if any(method.subspace is one for one in chosen)]
 
-    def _image_inputs(self, sample: Step) -> dict[str, list[Step]]:
+    def _image_inputs(
+        self, sample: Step, regions: Mapping[str, Any] | None = None
+    ) -> dict[str, list[Step]]:
+        """Of a step that finds regions in images: those that are edited, or others."""
         inputs = {"generator": self.generator, "sample": [sample]}
-        if any("landmarks" in canonical(region) for region in self.regions.values()):
+        if "landmarks" in canonical(regions or self.regions):
             inputs["landmarks"] = self.landmarks
         return inputs
 
@@ -219,44 +217,51 @@ class _Unroller:
         """Analysis images that a method averages."""
         return self.sources[source][: method.images]
 
-    def _grouped(self) -> dict[tuple[Jacobian, int], Jacobian]:
-        """J of groups of layers by that of all alike, which it holds too, and the seed."""
+    def _grouped(self) -> Iterator[tuple[Jacobian, int]]:
+        """J of groups of layers, and the seed of each image at which a method has it computed."""
         planned = [(self.c.jacobian, self.c.sample.analysis_seeds)]
         planned += [
             (self.c.jacobian_of(method), self._seeds(AVERAGE, method))
             for method in self.c.subspace.values()
             if not isinstance(method, FromFile | Channels)
         ]
-        return {
-            (jacobian.model_copy(update={"splits": ()}), seed): jacobian
-            for jacobian, seeds in planned
-            for seed in seeds
-            if jacobian.splits
-        }
+        for jacobian, seeds in planned:
+            if jacobian.splits:
+                yield from ((jacobian, seed) for seed in seeds)
 
     def _grams(self, jacobian: Jacobian, seeds: Sequence[int]) -> _Grams:
         """Of J at some images; of groups, where another method has those computed."""
-        chosen = [self.grouped.get((jacobian, seed), jacobian) for seed in seeds]
+        computed = [
+            next((j for j, at in self.grouped if at == seed and _holds(j, jacobian)), jacobian)
+            for seed in seeds
+        ]
         steps = [
             Step(
                 "jacobian",
-                one.model_dump(mode="json") | {"regions": self.regions},
-                self._image_inputs(self._sample([seed])),
+                one.model_dump(mode="json") | {"regions": self.analysed},
+                self._image_inputs(self._sample([seed]), self.analysed),
             )
-            for one, seed in zip(chosen, seeds, strict=True)
+            for one, seed in zip(computed, seeds, strict=True)
         ]
-        return _Grams(steps, any(one != jacobian for one in chosen))
+        settings: dict[str, Any] = {"regions": sorted(self.regions)}
+        if any(one != jacobian for one in computed):
+            settings["joined"] = jacobian.model_dump(mode="json")["layers"]
+        return _Grams(steps, settings)
 
     def _styles(self, prior: Prior, jacobians: list[Step]) -> list[Step]:
-        """Of the same images, layers and regions as J."""
-        drawn = {"probes": prior.probes, "seed": prior.seed}
+        """Of the same images and layers as J, and of the regions that are edited."""
+        drawn = {"probes": prior.probes, "seed": prior.seed, "regions": self.regions}
         return [
-            Step("styles", drawn | {k: j.settings[k] for k in _OF_STYLES}, j.parents)
+            Step(
+                "styles",
+                drawn | {key: j.settings[key] for key in _OF_STYLES},
+                self._image_inputs(j.parents["sample"][0]),
+            )
             for j in jacobians
         ]
 
     def _factorize(self, grams: _Grams, rule: str, value: float | str) -> Step:
-        settings = {"rule": rule, "value": value} | grams.settings
+        settings = {"rule": rule, "value": value, **grams.settings}
         if rule == "pursuit":
             settings["tolerance"] = self.c.factorization.tolerance
             settings["max_iterations"] = self.c.factorization.max_iterations
@@ -288,7 +293,7 @@ class _Unroller:
             parents["candidates"] = [Step("candidates", drawn, inputs)]
             own = {"solver": "most_local"}
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
-        found = Step("subspace", own | common | grams.settings, parents)
+        found = Step("subspace", own | common | dict(grams.settings), parents)
         if isinstance(method, Rayleigh) and method.ranked:
             return self._ranked(found, common, method.ranked, self._seeds(source, method))
         return found
@@ -296,13 +301,15 @@ class _Unroller:
     def _ranked(
         self, found: Step, common: dict[str, Any], count: int, seeds: Sequence[int]
     ) -> Step:
-        """Directions in the order of what they leak on the analysis images."""
-        directions = max(count, self.c.edit.directions)
-        tried = Step("subspace", {**found.settings, "directions": directions}, found.parents)
+        """Leading directions in the order of what they leak on the analysis images."""
+        tried, more = (
+            Step("subspace", {**found.settings, "directions": number}, found.parents)
+            for number in (count, max(count, self.c.edit.directions))
+        )
         metrics = self._metrics(tried, self._sample(seeds), vgg=False)
         leaks = {target.name: _COLUMNS[target.measure] for target in self.c.edit.named_targets}
         own = {"solver": "ranked", "leaks": leaks}
-        return Step("subspace", own | common, {"subspace": [tried], "metrics": [metrics]})
+        return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})
 
     def _measured(self) -> dict[str, Any]:
         return {"resolution": self.c.edit.resolution, "regions": self.regions}
@@ -423,6 +430,7 @@ class _Unroller:
         labels = [m.label for m, *_ in averaged]
         first = self._shown(labels)
         colours = {"colour_map": self.c.figure.colour_map}
+        mapped = colours | {"regions": list(self.regions)}
         target = self.c.edit.named_targets[0]
         at = {"target": target.name, "measure": _COLUMNS[target.measure]}
         shared = self._measured() | {
@@ -437,7 +445,7 @@ class _Unroller:
             "spectra": _plot(
                 "spectra", {}, {"factorize": [f for k, f in factors.items() if k[0] == AVERAGE]}
             ),
-            "sensitivity": _plot("sensitivity", colours, {"jacobian": jacobians}),
+            "sensitivity": _plot("sensitivity", mapped, {"jacobian": jacobians}),
         }
         if self.c.edit.published_steps:
             curves = {"metrics": [metrics[AVERAGE, label] for label in labels]}
@@ -470,6 +478,16 @@ class _Unroller:
 _COLUMNS = {"mse": "mse_outside", "lpips": "lpips_alex_outside"}
 
 
+def _holds(held: Jacobian, wanted: Jacobian) -> bool:
+    """Whether the groups of layers of a J make up the layers of one in which these move alike."""
+    alike = {"layers": wanted.layers, "splits": ()}
+    if held.model_copy(update=alike) != wanted:
+        return False
+    if held.layers == "all" or wanted.layers == "all":
+        return held.layers == wanted.layers
+    return bool(covering(split(held.layers, held.splits), wanted.layers))
+
+
 def _fetch(weights: Package | Download) -> Step:
     return Step("fetch", weights.model_dump(mode="json"))
 
@@ -489,6 +507,10 @@ def _plot(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -
 
 def _picture(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
     return Step("picture", {"kind": kind} | settings, parents)
+
+
+def _regions(regions: Mapping[str, Region]) -> dict[str, Any]:
+    return {name: _region(region.model_dump(mode="json")) for name, region in regions.items()}
 
 
 def _region(values: dict[str, Any]) -> dict[str, Any]:

@@ -213,6 +213,9 @@ class Jacobian(Strict):
     all layers are moved alike."""
     pixels: Literal["averaged", "published"]
     """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
+    regions: dict[Name, Region]
+    """Regions whose Gram matrices are formed beside those of `region`, in the same sweep: what
+    experiments that edit different ones share."""
     chunk: Count | None
     """Tangents at a time; null adapts to the free memory."""
     memory_gb: Positive
@@ -283,8 +286,8 @@ class Rayleigh(Method):
     ridge: Positive
     prior: Prior | None = None
     ranked: Count | None = None
-    """Directions, or as many as `edit` asks for if these are more, that are put in the order of
-    what they leak when edited into the analysis images; null keeps that of the quotient."""
+    """Leading directions that are put in the order of what they leak when edited into the analysis
+    images; others stay in that of the quotient, as all do where this is null."""
 
 
 class Published(Method):

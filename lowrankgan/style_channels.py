@@ -46,17 +46,11 @@ def local_channels(
         Region name to offsets [count, L, w_dim] in float64, each zero but in one slot, of unit
         length there.
     """
-    offsets, signs = style_offsets(generator, layers), np.random.RandomState(seed)
-    images = [
-        squared_changes(
-            generator, latent, offsets, {k: m[i] for k, m in masks.items()}, probes, signs
-        )
-        for i, latent in enumerate(ws)
-    ]
+    offsets = style_offsets(generator, layers)
+    changes = squared_changes(generator, ws, offsets, masks, probes, seed)
     squared_lengths = np.concatenate([rows.square().sum(1).numpy() for _, rows in offsets])
     found = {}
-    for name in masks:
-        inside, outside = np.mean([image[name] for image in images], axis=0)
+    for name, (inside, outside) in changes.items():
         strength = inside / squared_lengths
         ranked = np.lexsort((-inside / outside, strength < least * strength.max()))[:count]
         found[name] = np.stack([_placed(generator, offsets, int(channel)) for channel in ranked])

@@ -14,7 +14,7 @@ from lowrankgan.style_sensitivity import squared_changes, style_offsets
 
 def style_gram_matrices(
     generator: Generator,
-    latent: Tensor,
+    ws: Tensor,
     groups: Sequence[Sequence[int]],
     masks: Mapping[str, NDArray[np.bool_]],
     probes: int,
@@ -22,17 +22,18 @@ def style_gram_matrices(
 ) -> dict[str, tuple[Array, Array]]:
     """A^T diag(e) A: style weights A, and the mean squared change e of the region with each style.
 
-    J = (dx/ds) A. Which styles a region follows is alike in all images; how their effects cancel
-    in a pixel is one image's own, and a direction that is found on few images is fitted to it.
-    Without the products of different styles that is left out, and a Gram matrix that is drawn
-    towards this one (`lowrankgan.subspace.shrink`) has directions that carry over better.
+    J = (dx/ds) A. Which styles a region follows is alike in all images, and a few reverse passes
+    at each of many tell it; how their effects cancel in a pixel is one image's own, and a direction
+    that is found on few images is fitted to it. Without the products of different styles that is
+    left out, and of a Gram matrix that is drawn towards this one (`lowrankgan.subspace.shrink`) the
+    directions carry over better.
 
     Args:
         generator: any.
-        latent: [L, D] W+ latent.
+        ws: [N, L, D] W+ latents, over which squared changes are averaged.
         groups: slots that move, those of each group by an offset of its own.
-        masks: region name to bool [R, R] on the analysis grid.
-        probes: for each region and side, see `squared_changes`.
+        masks: region name to bool [N, R, R] on the analysis grid.
+        probes: for each latent, see `squared_changes`.
         seed: of the probes.
 
     Returns:
@@ -40,10 +41,10 @@ def style_gram_matrices(
         and positive semi-definite, in the units of `gram_matrices`.
     """
     layers = [slot for group in groups for slot in group]
-    offsets, signs = style_offsets(generator, layers), np.random.RandomState(seed)
+    offsets = style_offsets(generator, layers)
     styles = [weights.detach().double().cpu().numpy() for weights in generator.style_weights()]
     weights = [np.concatenate([styles[slot] for slot in group]) for group in groups]
-    changes = squared_changes(generator, latent, offsets, masks, probes, signs)
+    changes = squared_changes(generator, ws, offsets, masks, probes, seed)
     return {
         name: (_weighted(weights, inside), _weighted(weights, outside))
         for name, (inside, outside) in changes.items()

@@ -1,6 +1,6 @@
 """How much a region and the rest of an image change with single styles, by a few reverse passes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,11 +28,11 @@ def style_offsets(generator: Generator, layers: Sequence[int]) -> Offsets:
 
 def squared_changes(
     generator: Generator,
-    latent: Tensor,
+    ws: Tensor,
     offsets: Offsets,
     masks: Mapping[str, NDArray[np.bool_]],
     probes: int,
-    signs: np.random.RandomState,
+    seed: int,
 ) -> dict[str, tuple[Array, Array]]:
     """Mean squared change of each region and of the rest for each offset, to first order.
 
@@ -42,38 +42,46 @@ def squared_changes(
 
     Args:
         generator: any.
-        latent: [L, D] W+ latent.
+        ws: [N, L, D] W+ latents, over which squared changes are averaged.
         offsets: from `style_offsets`, C in all.
-        masks: region name to bool [R, R] on the analysis grid.
-        probes: number of vectors p, of 1 + len(masks) reverse passes each; the relative error of a
-            squared change is about sqrt(2 / probes).
-        signs: source of the probes.
+        masks: region name to bool [N, R, R] on the analysis grid.
+        probes: number of vectors p for each latent, of 1 + len(masks) reverse passes each; the
+            relative error of a squared change is about sqrt(2 / (N probes)).
+        seed: of the probes.
 
     Returns:
         Region name to (inside, outside), each [C] float64.
     """
-    side = next(iter(masks.values())).shape[-1]
+    side, signs = next(iter(masks.values())).shape[-1], np.random.RandomState(seed)
+    count = sum(len(rows) for _, rows in offsets)
+    means = {name: (np.zeros(count), np.zeros(count)) for name in masks}
+    for i in progress(range(len(ws)), "latents"):
+        along = _reverse(generator, ws[i], offsets, side)
+        for _ in range(probes):
+            probe = signs.choice((-1.0, 1.0), (3, side, side))
+            whole = along(probe)
+            for name, mask in masks.items():
+                inside = along(probe * mask[i])
+                for mean, part, pixels in zip(
+                    means[name], (inside, whole - inside), (mask[i], ~mask[i]), strict=True
+                ):
+                    mean += part**2 / (len(ws) * probes * 3 * pixels.sum())
+    return means
+
+
+def _reverse(
+    generator: Generator, latent: Tensor, offsets: Offsets, side: int
+) -> Callable[[Array], Array]:
+    """p^T J u of every offset u, as a function of p [3, side, side]."""
 
     def image(slots: Tensor) -> Tensor:
         return generator.forward_averaged([slot[None] for slot in slots], side)[0]
 
     backward = vjp(image, latent)[1]
 
-    def along_offsets(probe: NDArray[np.float64]) -> Array:
+    def along(probe: Array) -> Array:
         gradient = backward(torch.from_numpy(probe).to(latent))[0][:, : generator.w_dim]
         gradient = gradient.detach().double().cpu()
         return np.concatenate([(rows @ gradient[slot]).numpy() for slot, rows in offsets])
 
-    count = sum(len(rows) for _, rows in offsets)
-    sums = {name: (np.zeros(count), np.zeros(count)) for name in masks}
-    for _ in progress(range(probes), "styles"):
-        probe = signs.choice((-1.0, 1.0), (3, side, side))
-        whole = along_offsets(probe)
-        for name, mask in masks.items():
-            inside = along_offsets(probe * mask)
-            for total, part in zip(sums[name], (inside, whole - inside), strict=True):
-                total += part**2
-    return {
-        name: (inside / (probes * 3 * mask.sum()), outside / (probes * 3 * (~mask).sum()))
-        for (name, mask), (inside, outside) in zip(masks.items(), sums.values(), strict=True)
-    }
+    return along

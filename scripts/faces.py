@@ -59,8 +59,8 @@ def latents_of(job: Job, generator: Generator) -> tuple[Tensor, list[int]]:
 def analysed(job: Job, generator: Generator) -> tuple[Tensor, Tensor, dict[str, NDArray[np.bool_]]]:
     """The sampled W+ [N, L, D], images [N, 3, R, R] of them as J sees them, and their masks."""
     ws, _ = latents_of(job, generator)
-    with torch.inference_mode():
-        images = generator.render(ws, job.settings["resolution"])
+    with torch.inference_mode():  # one by one, for there may be many
+        images = torch.cat([generator.render(one[None], job.settings["resolution"]) for one in ws])
     return ws, images, masks_of(job, images)
 
 

@@ -130,9 +130,6 @@ def test_jacobians_may_serve_regions_that_another_experiment_edits() -> None:
     assert edits == {"['mouth_landmarks']"}
     reading = {str(s.settings["regions"]) for s in lips.values() if s.stage == "factorize"}
     assert reading == {"['mouth_landmarks']"}
-    # What does not look for landmarks does not ask for their model on account of other regions.
-    plain = _plan("jacobian=of_paper", "subspace=[ours]", *_OURS).steps
-    assert all("landmarks" not in s.parents for s in plain.values() if s.stage == "styles")
 
 
 def test_further_directions_cost_no_further_ranking() -> None:

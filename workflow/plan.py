@@ -34,7 +34,7 @@ from workflow.steps import Step, lineage
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
-_OF_STYLES = ("layers", "splits", "resolution")  # settings that they share with J
+_OF_STYLES = ("layers", "splits", "resolution", "regions")  # settings that they share with J
 _NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
@@ -248,17 +248,12 @@ class _Unroller:
             settings["joined"] = jacobian.model_dump(mode="json")["layers"]
         return _Grams(steps, settings)
 
-    def _styles(self, prior: Prior, jacobians: list[Step]) -> list[Step]:
-        """Of the same images and layers as J, and of the regions that are edited."""
-        drawn = {"probes": prior.probes, "seed": prior.seed, "regions": self.regions}
-        return [
-            Step(
-                "styles",
-                drawn | {key: j.settings[key] for key in _OF_STYLES},
-                self._image_inputs(j.parents["sample"][0]),
-            )
-            for j in jacobians
-        ]
+    def _styles(self, prior: Prior, jacobian: Step) -> Step:
+        """Of the layers, the grid and the regions of a J."""
+        drawn = {"probes": prior.probes, "seed": prior.seed}
+        drawn |= {key: jacobian.settings[key] for key in _OF_STYLES}
+        inputs = self._image_inputs(self._sample(prior.latents), self.analysed)
+        return Step("styles", drawn, inputs)
 
     def _factorize(self, grams: _Grams, rule: str, value: float | str) -> Step:
         settings = {"rule": rule, "value": value, **grams.settings}
@@ -284,7 +279,7 @@ class _Unroller:
         if factors:
             parents["factorize"] = [factors]
         if isinstance(method, Rayleigh) and method.prior:
-            parents["styles"] = self._styles(method.prior, grams.jacobians)
+            parents["styles"] = [self._styles(method.prior, grams.jacobians[0])]
             own["prior"] = method.prior.weight
         if isinstance(method, Global):
             inputs = {"generator": self.generator}

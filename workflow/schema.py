@@ -275,8 +275,18 @@ class Prior(Strict):
     """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
 
     weight: Share
+    faces: Count
+    first_seed: Seed
+    """Of the faces, which are neither analysed otherwise nor tested."""
     probes: Count
+    """For each face."""
     seed: Seed
+    """Of the probes."""
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        """Seeds of its faces."""
+        return tuple(range(self.first_seed, self.first_seed + self.faces))
 
 
 class Rayleigh(Method):
@@ -509,6 +519,12 @@ class Configuration(Strict):
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
+        if isinstance(method, Rayleigh) and method.prior:
+            shared = sorted(set(method.prior.latents) & set(self.sample.test_seeds))
+            if shared:
+                raise ValueError(
+                    f"{key}.prior: test faces must be unseen (first shared: {shared[0]})"
+                )
         if isinstance(method, Global) and method.candidates < self.edit.directions:
             raise ValueError(f"{key}.candidates: {method.candidates}, at least edit.directions")
         if (method.images or 0) > len(self.sample.analysis_seeds):

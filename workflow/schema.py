@@ -381,6 +381,11 @@ class Target(NamedTuple):
     measure: Measure
     value: float
 
+    @property
+    def outside(self) -> str:
+        """Column of the change outside that is compared at it."""
+        return {"mse": "mse_outside", "lpips": "lpips_alex_outside"}[self.measure]
+
 
 class Edit(Strict):
     """How the test faces are edited."""

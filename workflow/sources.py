@@ -1,0 +1,91 @@
+"""Steps that every experiment begins with, weights and samples, and its regions."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lowrankgan.errors import LowRankGANError
+from lowrankgan.records import canonical
+from lowrankgan.weights import hash_of
+from workflow.schema import Configuration, Download, Generator, LocalFile, Package, Region
+from workflow.steps import Step
+
+
+class Sources:
+    """What further steps of an experiment build on.
+
+    Attributes:
+        c: the experiment.
+        regions: those that are edited.
+        analysed: these and others whose Gram matrices the same Jacobian gives.
+        generator, perceptual, landmarks: the weights, each a list of one.
+        test: the test faces.
+
+    Raises:
+        LowRankGANError: a mask file of a region cannot be read.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.c = configuration
+        self.regions = _regions(configuration.region)
+        self.analysed = _regions(configuration.jacobian.regions) | self.regions
+        self.generator = [_convert(configuration.generator)]
+        self.perceptual = [_fetch(configuration.metric.perceptual)]
+        self.landmarks = [_fetch(configuration.metric.landmarks)]
+        self.test = self.sample(configuration.sample.test_seeds)
+
+    def sample(self, seeds: Sequence[int], label: int | None = None) -> Step:
+        """Latents of some seeds, of another class than the experiment's if one is named."""
+        settings = {key: getattr(self.c.sample, key) for key in ("psi", "cutoff", "label")}
+        if label is not None:
+            settings["label"] = label
+        return Step("sample", settings | {"seeds": list(seeds)}, {"generator": self.generator})
+
+    def image_inputs(
+        self, sample: Step, regions: Mapping[str, Any] | None = None
+    ) -> dict[str, list[Step]]:
+        """Of a step that finds regions in images: those that are edited, or others."""
+        inputs = {"generator": self.generator, "sample": [sample]}
+        if "landmarks" in canonical(regions or self.regions):
+            inputs["landmarks"] = self.landmarks
+        return inputs
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """Settings of a step that measures change."""
+        return {"resolution": self.c.edit.resolution, "regions": self.regions}
+
+
+def _fetch(weights: Package | Download) -> Step:
+    return Step("fetch", weights.model_dump(mode="json"))
+
+
+def _convert(generator: Generator) -> Step:
+    """Read the published weights, whatever their format, into the project's own."""
+    settings = generator.model_dump(mode="json", exclude={"name", "weights"})
+    if not isinstance(generator.weights, LocalFile):
+        return Step("convert", settings, {"weights": [_fetch(generator.weights)]})
+    path = Path(generator.weights.path)
+    return Step("convert", settings | {"path": str(path), "sha256": hash_of(path)})
+
+
+def _regions(regions: Mapping[str, Region]) -> dict[str, Any]:
+    return {name: _region(region.model_dump(mode="json")) for name, region in regions.items()}
+
+
+def _region(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values of a region, in which a mask file is identified by its content too."""
+    if values["kind"] == "union":
+        return values | {"parts": [_region(part) for part in values["parts"]]}
+    if values["kind"] == "complement":
+        return values | {"of": _region(values["of"])}
+    if values["kind"] != "mask":
+        return values
+    try:
+        content = Path(values["path"]).read_bytes()
+    except OSError as error:
+        raise LowRankGANError(
+            f"{values['path']}: mask of a region cannot be read ({error.strerror})"
+        ) from error
+    return values | {"sha256": hashlib.sha256(content).hexdigest()}

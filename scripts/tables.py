@@ -17,97 +17,83 @@ _COMPOSITE = ["lpips_alex_composite"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
+# Caption by name, with settings of the step.
+_CAPTIONS = {
+    "comparison": "Change outside the region over that of the first direction of {baseline!r}, at "
+    "equal change inside (paired over the faces on which both reach it; below 1 is less).",
+    "summary": "Change inside and outside the region at matched change inside; reached is the "
+    "share of faces on which the target was reached.",
+    "attributes": "Change of attribute scores at matched change inside the region; moved is its "
+    "mean size either way, for a closed mouth opens where an open one closes; that over the "
+    "change outside (root MSE at equal MSE, LPIPS at equal LPIPS) is per_outside_change.",
+    "ranks": "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
+    "generalization": "Directions found on each analysis image, measured on unseen faces.",
+    "angles": "Principal angles between the subspaces that different analysis images give.",
+    "transfer": "Directions found on each analysis image, applied to itself (own) and to the other "
+    "analysis images: change outside, and its ratio (1 is no loss).",
+    "regions": "Principal angles between the subspaces that different regions give.",
+    "sweep": "Change outside against the number of directions that the background keeps.",
+    "classes": "Directions found on one class, applied to it (average) and to others: change "
+    "outside the region over that of {baseline!r}, at equal change inside.",
+    "published": "MSE x 1e-3 inside and outside a region. Published rows are as published, at "
+    "steps of their own; measured rows are of this run, at equal change inside ({target}).",
+    "distinct": "What each direction of a region changes, and whether its edits differ from those "
+    "of all distinct directions before it; tint is the share of the change that is one shift of "
+    "colour.",
+    "exactness": "Ranks of the Jacobian of each region and of the rest in float64, beyond "
+    "rounding; nullity is the dimension of the null space, leak the largest change of a pixel "
+    "along it to first order, over that along the leading direction.",
+}
+
+
 def main(job: Job) -> None:
-    s = job.settings
-    names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
-    outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
-    resampling = {key: s[key] for key in ("seed", "resamples", "level")}
-    labelled = zip(s["pairs"], job.inputs["metrics"], strict=True)
+    labelled = zip(job.settings["pairs"], job.inputs["metrics"], strict=True)
     metrics = pd.concat(
         pd.read_csv(folder / "metrics.csv").assign(source=source, method=method)
         for (source, method), folder in labelled
     )
-    matched = metrics[metrics["target"] != "published"]
-    averaged = matched[matched["source"] == "average"]
+    for name, table in _tables(job, metrics[metrics["target"] != "published"]).items():
+        caption = _CAPTIONS[name].format(**job.settings)
+        write_table(table, job.output / name, caption, digits=4)
+
+
+def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By name, of the edits at matched change and of what the generalisation tests wrote."""
+    s, generalize = job.settings, job.input("generalize")
+    names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
+    outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
+    resampling = {key: s[key] for key in ("seed", "resamples", "level")}
+    averaged, ranks = matched[matched["source"] == "average"], _ranks(job)
     scores = _SCORES[s["attributes"]]
-    attributes = summarize(matched, scores, **resampling).merge(movement(matched, scores), "left")
-    generalize, ranks = job.input("generalize"), _ranks(job)
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
-        "comparison": (
-            _comparison(compare(averaged, s["baseline"], outside, **resampling)),
-            f"Change outside the region over that of the first direction of {s['baseline']!r}, at "
-            "equal change inside (paired over the faces on which both reach it; below 1 is less).",
+        "comparison": _comparison(compare(averaged, s["baseline"], outside, **resampling)),
+        "summary": summarize(matched, [*outside, *inside, *_COMPOSITE], **resampling),
+        "attributes": summarize(matched, scores, **resampling).merge(
+            movement(matched, scores), "left"
         ),
-        "summary": (
-            summarize(matched, [*outside, *inside, *_COMPOSITE], **resampling),
-            "Change inside and outside the region at matched change inside; reached is the "
-            "share of faces on which the target was reached.",
-        ),
-        "attributes": (
-            attributes,
-            "Change of attribute scores at matched change inside the region; moved is its mean "
-            "size either way, for a closed mouth opens where an open one closes; that over the "
-            "change outside (root MSE at equal MSE, LPIPS at equal LPIPS) is per_outside_change.",
-        ),
-        "ranks": (
-            ranks.drop(columns="setting"),
-            "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
-        ),
-        "generalization": (
-            summarize(matrix, outside, **resampling),
-            "Directions found on each analysis image, measured on unseen faces.",
-        ),
-        "angles": (
-            pd.read_csv(generalize / "angles.csv"),
-            "Principal angles between the subspaces that different analysis images give.",
-        ),
+        "ranks": ranks.drop(columns="setting"),
+        "generalization": summarize(matrix, outside, **resampling),
+        "angles": pd.read_csv(generalize / "angles.csv"),
     }
     if s["transfer"]:
-        tables["transfer"] = (
-            transfer(pd.read_csv(generalize / "crossed.csv"), outside, **resampling),
-            "Directions found on each analysis image, applied to itself (own) and to the other "
-            "analysis images: change outside, and its ratio (1 is no loss).",
-        )
+        crossed = pd.read_csv(generalize / "crossed.csv")
+        tables["transfer"] = transfer(crossed, outside, **resampling)
     if s["regions"] > 1:
-        tables["regions"] = (
-            pd.read_csv(generalize / "regions.csv"),
-            "Principal angles between the subspaces that different regions give.",
-        )
+        tables["regions"] = pd.read_csv(generalize / "regions.csv")
     if s["sweep"]:
-        tables["sweep"] = (
-            swept(job, tables["summary"][0], ranks),
-            "Change outside against the number of directions that the background keeps.",
-        )
+        tables["sweep"] = swept(job, tables["summary"], ranks)
     if s["classes"]:
         found = matched[matched["source"].isin(["average", *s["classes"]])]
-        tables["classes"] = (
-            compare(found, s["baseline"], outside, **resampling).rename(columns={"source": "on"}),
-            "Directions found on one class, applied to it (average) and to others: change outside "
-            f"the region over that of {s['baseline']!r}, at equal change inside.",
-        )
+        classes = compare(found, s["baseline"], outside, **resampling)
+        tables["classes"] = classes.rename(columns={"source": "on"})
     if s["published"]:
-        tables["published"] = (
-            _published(s, averaged),
-            "MSE x 1e-3 inside and outside a region. Published rows are as published, at steps of "
-            f"their own; measured rows are of this run, at equal change inside ({s['target']}).",
-        )
+        tables["published"] = _published(s, averaged)
     if "distinct" in job.inputs:
-        tables["distinct"] = (
-            pd.read_csv(job.input("distinct") / "attributes.csv"),
-            "What each direction of a region changes, and whether its edits differ from those of "
-            "all distinct directions before it; tint is the share of the change that is one shift "
-            "of colour.",
-        )
+        tables["distinct"] = pd.read_csv(job.input("distinct") / "attributes.csv")
     if "linearity" in job.inputs:
-        tables["exactness"] = (
-            pd.read_csv(job.input("linearity") / "ranks.csv"),
-            "Ranks of the Jacobian of each region and of the rest in float64, beyond rounding; "
-            "nullity is the dimension of the null space, leak the largest change of a pixel along "
-            "it to first order, over that along the leading direction.",
-        )
-    for name, (table, caption) in tables.items():
-        write_table(table, job.output / name, caption, digits=4)
+        tables["exactness"] = pd.read_csv(job.input("linearity") / "ranks.csv")
+    return tables
 
 
 def swept(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:

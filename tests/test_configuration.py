@@ -71,7 +71,7 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ),
         (
             "+subspace.projected.jacobian={splits: [0]}",
-            r"projected\.jacobian\.splits: .*equal to 1",
+            r"projected\.jacobian\.splits\.0: 0, .*equal to 1",
         ),
         (
             "+subspace.own={solver: sefa, candidates: 5, jacobian: {splits: [4]}}",
@@ -79,6 +79,15 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ),
         ("+subspace.own={solver: file, files: {lips: a.npy}}", r"'lips' is not among region="),
         ("+subspace.own={solver: sefa, candidates: 0}", r"subspace\.own\.candidates: 0"),
+        (
+            "+subspace.projected.jacobian={memory_gb: 1e-9}",
+            r"projected\.jacobian\.memory_gb: 1e-09 holds no two columns",
+        ),
+        (
+            "+subspace.own={solver: rayleigh, ridge: 1, "
+            "prior: {weight: 0.5, faces: 9, first_seed: 995, probes: 1, seed: 0}}",
+            r"subspace\.own\.prior: test faces must be unseen \(first shared: 1000\)",
+        ),
         ("metric.baseline=best", r"method 'best' is not among"),
         ("figure.method=best", r"method 'best' is not among"),
         ("name=../outside", r"name: '\.\./outside'"),

@@ -1,8 +1,8 @@
 """Composes an experiment's configuration with Hydra and checks it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from lowrankgan.errors import LowRankGANError
+from workflow.refusal import problem_of
 from workflow.schema import Configuration, Strict
 from workflow.train_schema import Training
 
@@ -46,30 +47,9 @@ def _load(name: str, schema: type[Settings], overrides: Sequence[str], folder: P
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        raise LowRankGANError(f"configuration: {_problem(error, values)}") from error
+        raise LowRankGANError(f"configuration: {problem_of(error, values)}") from error
 
 
 def _first_lines(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "; ".join(lines[:2])
-
-
-def _problem(error: ValidationError, values: Any) -> str:
-    """The first problem as `key: value, what was expected`."""
-    problem = error.errors()[0]
-    key = ".".join(_path(problem["loc"], values))
-    expected = problem["msg"].removeprefix("Value error, ")
-    if isinstance(problem["input"], dict | list):
-        return f"{key}: {expected}" if key else expected
-    return f"{key}: {problem['input']!r}, {expected[0].lower()}{expected[1:]}"
-
-
-def _path(parts: Sequence[str | int], values: Any) -> Iterator[str]:
-    """Keys as the user wrote them: pydantic adds the kind of what may be of several kinds."""
-    for position, part in enumerate(parts, start=1):
-        listed = isinstance(values, list) and isinstance(part, int)
-        if listed or (isinstance(values, dict) and part in values):
-            values = values[part]
-        elif position < len(parts):
-            continue
-        yield str(part)

@@ -14,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from workflow.refusal import problem_of
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -545,11 +547,7 @@ class Configuration(Strict):
         try:
             own = self.jacobian_of(method)
         except ValidationError as error:
-            problem = error.errors()[0]
-            said = problem["msg"].removeprefix("Value error, ")
-            for setting in map(str, problem["loc"][:1]):
-                said = f"{setting}: {method.jacobian.get(setting)!r}, {said}"
-            raise ValueError(f"{key}.jacobian.{said}") from error
+            raise ValueError(f"{key}.jacobian.{problem_of(error, method.jacobian)}") from error
         if isinstance(method, Global) and own.splits:
             raise ValueError(
                 f"{key}.jacobian.splits: {list(own.splits)}, but its candidates move all layers "

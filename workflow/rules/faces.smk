@@ -54,7 +54,7 @@ rule sample:
         "results/sample/{key}/log.txt",
     benchmark:
         "results/sample/{key}/benchmark.tsv"
-    priority: 2
+    priority: 4
     conda:
         "../../environment.yml"
     threads: 2

@@ -2,7 +2,8 @@
 # factorize, subspace, and what theory says of them exactly: linearity.
 #
 # What takes both cores has a priority above that of any two jobs of one core: these would go on
-# side by side until none is left, and the last of them alone while the other core waits.
+# side by side until none is left, and the last of them alone while the other core waits. Samples
+# come before all that is made of them.
 
 
 rule jacobian:

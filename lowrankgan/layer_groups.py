@@ -26,20 +26,20 @@ def covering(groups: Sequence[Sequence[int]], layers: Collection[int]) -> list[i
     return found if sum(len(groups[place]) for place in found) == len(layers) else []
 
 
-def join(gram: Array, groups: int, chosen: Sequence[int]) -> Array:
+def join(gram: Array, groups: Sequence[Sequence[int]], layers: Collection[int]) -> Array:
     """The Gram matrix of some layers moved alike, from that of groups: the sum of their blocks.
 
     Moved alike, J is the sum of the groups' J, so that this is exact.
 
     Args:
-        gram: [groups * w_dim, groups * w_dim] float64.
-        groups: how many there are.
-        chosen: places of those that make up the layers.
+        gram: [n w_dim, n w_dim] float64 for n groups.
+        groups: slots of each.
+        layers: slots that some of the groups make up, see `covering`.
 
     Returns:
         [w_dim, w_dim] float64, exactly symmetric where `gram` is.
     """
-    size = len(gram) // groups
-    blocks = gram.reshape(groups, size, groups, size)
-    total = blocks[chosen][:, :, chosen].sum((0, 2))
+    count, chosen = len(groups), covering(groups, layers)
+    size = len(gram) // count
+    total = gram.reshape(count, size, count, size)[chosen][:, :, chosen].sum((0, 2))
     return np.asarray(total + total.T) / 2

@@ -54,19 +54,17 @@ def squared_changes(
     """
     side, signs = next(iter(masks.values())).shape[-1], np.random.RandomState(seed)
     count = sum(len(rows) for _, rows in offsets)
-    means = {name: (np.zeros(count), np.zeros(count)) for name in masks}
-    for i in progress(range(len(ws)), "latents"):
-        along = _reverse(generator, ws[i], offsets, side)
-        for _ in range(probes):
-            probe = signs.choice((-1.0, 1.0), (3, side, side))
-            whole = along(probe)
-            for name, mask in masks.items():
-                inside = along(probe * mask[i])
-                for mean, part, pixels in zip(
-                    means[name], (inside, whole - inside), (mask[i], ~mask[i]), strict=True
-                ):
-                    mean += part**2 / (len(ws) * probes * 3 * pixels.sum())
-    return means
+    means = {name: np.zeros((2, count)) for name in masks}
+    for i, number in progress(list(np.ndindex(len(ws), probes)), "probes"):
+        if number == 0:
+            along = _reverse(generator, ws[i], offsets, side)
+        probe = signs.choice((-1.0, 1.0), (3, side, side))
+        whole = along(probe)
+        for name, mask in masks.items():
+            inside, areas = along(probe * mask[i]), [mask[i].sum(), (~mask[i]).sum()]
+            rows = len(ws) * probes * 3 * np.array(areas)[:, None]
+            means[name] += np.stack([inside, whole - inside]) ** 2 / rows
+    return {name: (inside, outside) for name, (inside, outside) in means.items()}
 
 
 def _reverse(

@@ -1,8 +1,8 @@
 """What the scripts that work on Gram matrices share; needs no torch."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from job import Job
 from lowrankgan.arrays import Array
-from lowrankgan.layer_groups import covering, join
+from lowrankgan.layer_groups import join
 
 
 def grams_of(job: Job, stage: str = "jacobian") -> dict[str, tuple[Array, Array]]:
@@ -25,22 +25,14 @@ def grams_of(job: Job, stage: str = "jacobian") -> dict[str, tuple[Array, Array]
     total: dict[tuple[str, str], Array] = {}
     for folder in folders:  # one in memory at a time
         with safe_open(folder / "gram.safetensors", "numpy") as file:
+            groups = json.loads(file.metadata()["groups"])
+            alike = [*itertools.chain(*groups)] if joined == "all" else joined
             for side, name in keys:
                 gram = file.get_tensor(f"{side}/{name}")
-                if joined:
-                    gram = _join(gram, file.get_tensor("groups"), joined)
+                gram = join(gram, groups, alike) if alike else gram
                 total[side, name] = total.get((side, name), 0) + gram
     mean = {key: gram / len(folders) for key, gram in total.items()}
     return {name: (mean["inside", name], mean["outside", name]) for _, name in keys[::2]}
-
-
-def _join(
-    gram: Array, group_of: NDArray[np.int64], layers: Sequence[int] | Literal["all"]
-) -> Array:
-    """Of some layers, or all that J has, moved alike; slot by slot, its group or -1."""
-    groups = [np.flatnonzero(group_of == n).tolist() for n in range(group_of.max() + 1)]
-    slots = np.flatnonzero(group_of >= 0).tolist() if layers == "all" else layers
-    return join(gram, len(groups), covering(groups, slots))
 
 
 def save_grams(
@@ -57,14 +49,11 @@ def save_grams(
         groups: slots that move, those of each group by an offset of its own.
         others: further arrays for the same file.
     """
-    group_of = np.full(max(map(max, groups)) + 1, -1)
-    for number, group in enumerate(groups):
-        group_of[group] = number
-    arrays = {"groups": group_of} | dict(others)
+    arrays = dict(others)
     for name, (inside, outside) in grams.items():
         arrays |= {f"inside/{name}": inside, f"outside/{name}": outside}
     kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    save_file(kept, job.output / "gram.safetensors")
+    save_file(kept, job.output / "gram.safetensors", {"groups": json.dumps(groups)})
 
 
 def save_directions(job: Job, directions: Mapping[str, Array]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from captions import CAPTIONS
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
@@ -17,35 +18,6 @@ _COMPOSITE = ["lpips_alex_composite"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
-# Caption by name, with settings of the step.
-_CAPTIONS = {
-    "comparison": "Change outside the region over that of the first direction of {baseline!r}, at "
-    "equal change inside (paired over the faces on which both reach it; below 1 is less).",
-    "summary": "Change inside and outside the region at matched change inside; reached is the "
-    "share of faces on which the target was reached.",
-    "attributes": "Change of attribute scores at matched change inside the region; moved is its "
-    "mean size either way, for a closed mouth opens where an open one closes; that over the "
-    "change outside (root MSE at equal MSE, LPIPS at equal LPIPS) is per_outside_change.",
-    "ranks": "Ranks of the Gram matrices by rule, with the pursuit's residuals.",
-    "generalization": "Directions found on each analysis image, measured on unseen faces.",
-    "angles": "Principal angles between the subspaces that different analysis images give.",
-    "transfer": "Directions found on each analysis image, applied to itself (own) and to the other "
-    "analysis images: change outside, and its ratio (1 is no loss).",
-    "regions": "Principal angles between the subspaces that different regions give.",
-    "sweep": "Change outside against the number of directions that the background keeps.",
-    "classes": "Directions found on one class, applied to it (average) and to others: change "
-    "outside the region over that of {baseline!r}, at equal change inside.",
-    "published": "MSE x 1e-3 inside and outside a region. Published rows are as published, at "
-    "steps of their own; measured rows are of this run, at equal change inside ({target}).",
-    "distinct": "What each direction of a region changes, and whether its edits differ from those "
-    "of all distinct directions before it; tint is the share of the change that is one shift of "
-    "colour.",
-    "exactness": "Ranks of the Jacobian of each region and of the rest in float64, beyond "
-    "rounding; nullity is the dimension of the null space, leak the largest change of a pixel "
-    "along it to first order, over that along the leading direction.",
-}
-
-
 def main(job: Job) -> None:
     labelled = zip(job.settings["pairs"], job.inputs["metrics"], strict=True)
     metrics = pd.concat(
@@ -53,7 +25,7 @@ def main(job: Job) -> None:
         for (source, method), folder in labelled
     )
     for name, table in _tables(job, metrics[metrics["target"] != "published"]).items():
-        caption = _CAPTIONS[name].format(**job.settings)
+        caption = CAPTIONS[name].format(**job.settings)
         write_table(table, job.output / name, caption, digits=4)
 
 

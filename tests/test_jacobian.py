@@ -230,12 +230,12 @@ def test_groups_of_layers_stand_side_by_side() -> None:
     masks = {"corner": np.indices((16, 16)).sum(0) < 9}
     of_groups, of_whole = (gram_matrices(j, masks)["corner"] for j in (together, whole))
     for grouped, alike in zip(of_groups, of_whole, strict=True):
-        joined = join(grouped, 3, covering(groups, [1, 2, 5, 6, 7]))
+        joined = join(grouped, groups, [1, 2, 5, 6, 7])
         np.testing.assert_allclose(joined, alike, atol=1e-12 * alike.max())
         np.testing.assert_array_equal(joined, joined.T)
     # Some of the groups serve an edit of their layers alone.
     whole = jacobian(generator, ws, [1, 2, 6, 7], 16)
-    joined = join(of_groups[0], 3, covering(groups, [1, 2, 6, 7]))
+    joined = join(of_groups[0], groups, [1, 2, 6, 7])
     alike = gram_matrices(whole, masks)["corner"][0]
     np.testing.assert_allclose(joined, alike, atol=1e-12 * alike.max())
     assert not covering(groups, [1, 5, 6, 7]) and not covering(groups, [1, 2, 3])

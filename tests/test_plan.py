@@ -21,6 +21,7 @@ def _changed(overrides: Sequence[str], more: Sequence[str]) -> set[str]:
 
 
 _MEASURED = {"metrics", "generalize", "tables", "plot", "picture"}
+_OURS = ("metric.baseline=ours", "figure.method=ours", "edit.transfer_methods=[]")
 
 
 @pytest.mark.parametrize(
@@ -140,9 +141,6 @@ def test_further_directions_cost_no_further_ranking() -> None:
     assert ("metrics", tried.key) in few
     assert tried.parents["subspace"][0].settings["directions"] == 4
     assert order.parents["subspace"][0].settings["directions"] == 9
-
-
-_OURS = ("metric.baseline=ours", "figure.method=ours", "edit.transfer_methods=[]")
 
 
 def test_several_strengths_are_named() -> None:

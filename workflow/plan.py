@@ -8,25 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from lowrankgan.weights import hash_of
-from workflow.analysis import Analysis, Grams
+from workflow.analysis import Analysis
+from workflow.directions import Directions, metrics_step
 from workflow.figures import Edits, figure_steps
-from workflow.schema import (
-    Channels,
-    Configuration,
-    FromFile,
-    Global,
-    Method,
-    Published,
-    Rayleigh,
-    Ruled,
-)
+from workflow.schema import Configuration, FromFile, Method, Published, Ruled
 from workflow.sources import Sources
 from workflow.steps import Step, lineage
 
 # Steps of the factorisation by source, rule and value.
 Factors = Mapping[tuple[str, str, float | str], Step]
 AVERAGE = "average"
-_NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
 _TABLES = ("comparison", "summary", "attributes", "ranks", "generalization", "angles")
 
 
@@ -104,14 +95,15 @@ class _Unroller:
     def __init__(self, configuration: Configuration) -> None:
         self.c, self.sources = configuration, Sources(configuration)
         self.analysis = Analysis(self.sources)
+        self.directions = Directions(self.sources, self.analysis)
         self.other_classes = {
             f"class {label}": self.sources.sample(configuration.sample.test_seeds, label)
             for label in configuration.sample.other_labels
         }
         seeds = configuration.sample.analysis_seeds
-        self.analysed: dict[str, tuple[int, ...]] = {AVERAGE: seeds}
+        self.seeds: dict[str, tuple[int, ...]] = {AVERAGE: seeds}  # by source of directions
         if len(seeds) > 1:
-            self.analysed |= {f"seed {seed}": (seed,) for seed in seeds}
+            self.seeds |= {f"seed {seed}": (seed,) for seed in seeds}
 
     def plan(self) -> Plan:
         methods = list(self._methods())
@@ -122,37 +114,45 @@ class _Unroller:
             for value in self.c.values(rule)
         }
         subspaces = {}
-        for source in self.analysed:
+        for source, images in self.seeds.items():
             for m in methods if source == AVERAGE else self._transferred(methods):
-                jacobian, seeds = self.c.jacobian_of(m.subspace), self._seeds(source, m.subspace)
-                grams = self.analysis.grams(jacobian, seeds)
+                seeds = images[: m.subspace.images]
+                grams = self.analysis.grams(self.c.jacobian_of(m.subspace), seeds)
                 found = None
                 if m.rule and m.value is not None:
                     name = source if source != AVERAGE or grams == base else m.label
                     found = self.analysis.factorize(grams, m.rule, m.value)
                     factors[name, m.rule, m.value] = found
-                subspaces[source, m.label] = self._subspace(source, m, grams, found)
+                subspaces[source, m.label] = self.directions.of(m.subspace, seeds, grams, found)
         analysis = self.sources.sample(self.c.sample.analysis_seeds)
         metrics = {
-            pair: self._metrics(subspace, self.sources.test, published=pair[0] == AVERAGE)
+            pair: metrics_step(
+                self.sources, subspace, self.sources.test, published=pair[0] == AVERAGE
+            )
             for pair, subspace in subspaces.items()
         }
         crossed = {
-            pair: self._metrics(subspace, analysis)
+            pair: metrics_step(self.sources, subspace, analysis)
             for pair, subspace in subspaces.items()
             if pair[0] != AVERAGE
         }
         generalize = self._generalize(subspaces, metrics, crossed)
         for name, sample in self.other_classes.items():
             for m in methods:
-                metrics[name, m.label] = self._metrics(subspaces[AVERAGE, m.label], sample)
+                metrics[name, m.label] = metrics_step(
+                    self.sources, subspaces[AVERAGE, m.label], sample
+                )
         unlike = self._distinct(subspaces, metrics)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
         tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
         edits = [
-            Edits(m.label, m.regions(self.sources.regions), subspaces[pair], metrics[pair])
+            Edits(
+                m.label,
+                m.regions(self.sources.regions),
+                subspaces[AVERAGE, m.label],
+                metrics[AVERAGE, m.label],
+            )
             for m in methods
-            for pair in [(AVERAGE, m.label)]
         ]
         ranks = [step for (source, *_), step in factors.items() if source == AVERAGE]
         first = self._shown([m.label for m in methods])
@@ -174,73 +174,6 @@ class _Unroller:
         """Methods that are also tested with the directions of each single analysis image."""
         chosen = [self.c.subspace[name] for name in self.c.edit.transfer_methods]
         return [method for method in methods if any(method.subspace is one for one in chosen)]
-
-    def _seeds(self, source: str, method: Method) -> tuple[int, ...]:
-        """Analysis images that a method averages."""
-        return self.analysed[source][: method.images]
-
-    def _subspace(self, source: str, m: _Method, grams: Grams, factors: Step | None) -> Step:
-        method, layers = m.subspace, self.c.layers_of(m.subspace)
-        common: dict[str, Any] = {"directions": self.c.edit.directions, "layers": layers}
-        own = method.model_dump(mode="json", exclude=set(Method.model_fields))
-        if isinstance(method, Channels):
-            inputs = self.sources.image_inputs(self.sources.sample(self._seeds(source, method)))
-            shape = {"resolution": self.c.jacobian.resolution, "regions": self.sources.regions}
-            return Step("channels", own | common | shape, inputs)
-        if isinstance(method, FromFile):
-            own["sha256"] = {region: hash_of(Path(path)) for region, path in method.files.items()}
-            return Step("subspace", own | common)
-        if splits := self.c.jacobian_of(method).splits:
-            common["splits"] = list(splits)
-        parents = {"jacobian": grams.jacobians}
-        if factors:
-            parents["factorize"] = [factors]
-        if isinstance(method, Rayleigh) and method.prior:
-            parents["styles"] = [self.analysis.styles(method.prior, grams.jacobians[0])]
-            own["prior"] = method.prior.weight
-        if isinstance(method, Global):
-            inputs = {"generator": self.sources.generator}
-            inputs["sample"] = [self.sources.sample(self._seeds(source, method))]
-            drawn = own | {"layers": layers, "label": self.c.sample.label}
-            parents["candidates"] = [Step("candidates", drawn, inputs)]
-            own = {"solver": "most_local"}
-        own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
-        found = Step("subspace", own | common | dict(grams.settings), parents)
-        if isinstance(method, Rayleigh) and method.ranked:
-            return self._ranked(found, common, method.ranked, self._seeds(source, method))
-        return found
-
-    def _ranked(
-        self, found: Step, common: dict[str, Any], count: int, seeds: Sequence[int]
-    ) -> Step:
-        """Leading directions in the order of what they leak on the analysis images."""
-        tried, more = (
-            Step("subspace", {**found.settings, "directions": number}, found.parents)
-            for number in (count, max(count, self.c.edit.directions))
-        )
-        metrics = self._metrics(tried, self.sources.sample(seeds), vgg=False)
-        leaks = {target.name: target.outside for target in self.c.edit.named_targets}
-        own = {"solver": "ranked", "leaks": leaks}
-        return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})
-
-    def _metrics(
-        self, subspace: Step, sample: Step, published: bool = False, vgg: bool = True
-    ) -> Step:
-        settings = {key: getattr(self.c.edit, key) for key in ("tolerance", "max_step")}
-        settings |= self.sources.measured | {
-            "targets": [list(t) for t in self.c.edit.named_targets]
-        }
-        settings["published_steps"] = list(self.c.edit.published_steps) if published else []
-        settings["published_faces"] = self.c.edit.published_faces
-        settings |= {"attributes": self.c.metric.attributes, "vgg": vgg and self.c.metric.vgg}
-        parents = {"subspace": [subspace], "perceptual": self.sources.perceptual}
-        if self.c.metric.classifier is None:
-            parents["landmarks"] = self.sources.landmarks
-        else:
-            path = Path(self.c.metric.classifier.path)
-            settings |= {"classifier": str(path), "sha256": hash_of(path)}
-            settings["label"] = sample.settings["label"]
-        return Step("metrics", settings, self.sources.image_inputs(sample) | parents)
 
     def _distinct(
         self, subspaces: Mapping[tuple[str, str], Step], metrics: Mapping[tuple[str, str], Step]

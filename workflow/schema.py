@@ -279,7 +279,7 @@ class Prior(Strict):
     weight: Share
     faces: Count
     first_seed: Seed
-    """Of the faces, which are neither analysed otherwise nor tested."""
+    """Of the faces, none of which is tested."""
     probes: Count
     """For each face."""
     seed: Seed

@@ -1,0 +1,99 @@
+"""Steps that find editing directions, and what their edits are measured to change."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lowrankgan.weights import hash_of
+from workflow.analysis import Analysis, Grams
+from workflow.schema import Channels, FromFile, Global, Method, Rayleigh
+from workflow.sources import Sources
+from workflow.steps import Step
+
+_NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
+
+
+class Directions:
+    """Plans the subspaces of methods."""
+
+    def __init__(self, sources: Sources, analysis: Analysis) -> None:
+        self._sources, self._c, self._analysis = sources, sources.c, analysis
+
+    def of(self, method: Method, seeds: Sequence[int], grams: Grams, factors: Step | None) -> Step:
+        """Directions of every region by one method.
+
+        Args:
+            method: it.
+            seeds: of the analysis images that it averages.
+            grams: of these.
+            factors: the step that gives them a rank, where the method needs one.
+        """
+        layers = self._c.layers_of(method)
+        common: dict[str, Any] = {"directions": self._c.edit.directions, "layers": layers}
+        own = method.model_dump(mode="json", exclude=set(Method.model_fields))
+        if isinstance(method, Channels):
+            inputs = self._sources.image_inputs(self._sources.sample(seeds))
+            shape = {"resolution": self._c.jacobian.resolution, "regions": self._sources.regions}
+            return Step("channels", own | common | shape, inputs)
+        if isinstance(method, FromFile):
+            own["sha256"] = {region: hash_of(Path(path)) for region, path in method.files.items()}
+            return Step("subspace", own | common)
+        if splits := self._c.jacobian_of(method).splits:
+            common["splits"] = list(splits)
+        parents = {"jacobian": grams.jacobians}
+        if factors:
+            parents["factorize"] = [factors]
+        if isinstance(method, Rayleigh) and method.prior:
+            parents["styles"] = [self._analysis.styles(method.prior, grams.jacobians[0])]
+            own["prior"] = method.prior.weight
+        if isinstance(method, Global):
+            inputs = {"generator": self._sources.generator}
+            inputs["sample"] = [self._sources.sample(seeds)]
+            drawn = own | {"layers": layers, "label": self._c.sample.label}
+            parents["candidates"] = [Step("candidates", drawn, inputs)]
+            own = {"solver": "most_local"}
+        own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
+        found = Step("subspace", own | common | dict(grams.settings), parents)
+        if isinstance(method, Rayleigh) and method.ranked:
+            return self._ranked(found, common, method.ranked, seeds)
+        return found
+
+    def _ranked(
+        self, found: Step, common: dict[str, Any], count: int, seeds: Sequence[int]
+    ) -> Step:
+        """Leading directions in the order of what they leak on the analysis images."""
+        tried, more = (
+            Step("subspace", {**found.settings, "directions": number}, found.parents)
+            for number in (count, max(count, self._c.edit.directions))
+        )
+        metrics = metrics_step(self._sources, tried, self._sources.sample(seeds), vgg=False)
+        leaks = {target.name: target.outside for target in self._c.edit.named_targets}
+        own = {"solver": "ranked", "leaks": leaks}
+        return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})
+
+
+def metrics_step(
+    sources: Sources, subspace: Step, sample: Step, published: bool = False, vgg: bool = True
+) -> Step:
+    """Edits of some faces to matched change along the directions of a subspace.
+
+    Args:
+        sources: of the experiment.
+        subspace: the step of the directions.
+        sample: the faces.
+        published: whether these are edited by published steps too.
+        vgg: whether LPIPS by VGG is measured, where the experiment asks for it.
+    """
+    settings = {key: getattr(sources.c.edit, key) for key in ("tolerance", "max_step")}
+    settings |= sources.measured | {"targets": [list(t) for t in sources.c.edit.named_targets]}
+    settings["published_steps"] = list(sources.c.edit.published_steps) if published else []
+    settings["published_faces"] = sources.c.edit.published_faces
+    settings |= {"attributes": sources.c.metric.attributes, "vgg": vgg and sources.c.metric.vgg}
+    parents = {"subspace": [subspace], "perceptual": sources.perceptual}
+    if sources.c.metric.classifier is None:
+        parents["landmarks"] = sources.landmarks
+    else:
+        path = Path(sources.c.metric.classifier.path)
+        settings |= {"classifier": str(path), "sha256": hash_of(path)}
+        settings["label"] = sample.settings["label"]
+    return Step("metrics", settings, sources.image_inputs(sample) | parents)

@@ -25,7 +25,7 @@ def style_gram_matrices(
     J = (dx/ds) A. Which styles a region follows is alike in all images, and a few reverse passes
     at each of many tell it; how their effects cancel in a pixel is one image's own, and a direction
     that is found on few images is fitted to it. Without the products of different styles that is
-    left out, and of a Gram matrix that is drawn towards this one (`lowrankgan.subspace.shrink`) the
+    left out, and of a Gram matrix that is drawn towards this one (`lowrankgan.shrinkage`) the
     directions carry over better.
 
     Args:

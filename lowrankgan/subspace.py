@@ -117,24 +117,6 @@ def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
     return orient((basis @ vectors[:, ::-1]).T)
 
 
-def shrink(gram: Array, target: Array, weight: float) -> Array:
-    """Draw a Gram matrix M of few images towards a target that varies less between them.
-
-    (1 - weight) M + weight tr(M)/tr(T) T, after Ledoit and Wolf (2004), who estimate covariances
-    from few samples in this way, there with T = I. M is such an estimate: of the change that a
-    direction makes on images that are not among the few.
-
-    Args:
-        gram: M [d, d].
-        target: T [d, d] positive semi-definite, see `lowrankgan.style_gram`.
-        weight: 0 to 1.
-
-    Returns:
-        [d, d], of the trace of M.
-    """
-    return (1 - weight) * gram + weight * np.trace(gram) / np.trace(target) * target
-
-
 def rayleigh_optimum(inside: Array, outside: Array, ridge: float, count: int) -> Array:
     """Directions of the largest change of the region for each change of the rest.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from grams import grams_of
+from grams import averaged, grams_of
 from job import Job, run
 from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
@@ -23,7 +23,8 @@ from lowrankgan.published import published_pursuit
 def main(job: Job) -> None:
     rule, value = job.settings["rule"], job.settings["value"]
     arrays, rows = {}, []
-    for region, grams in grams_of(job).items():
+    for region in job.settings["regions"]:
+        grams = averaged(grams_of(job, region))
         if value == "scaled":
             value = scaled_lambda(len(grams[0]))
         for side, gram in zip(("inside", "outside"), grams, strict=True):

@@ -14,25 +14,27 @@ from lowrankgan.arrays import Array
 from lowrankgan.layer_groups import join
 
 
-def grams_of(job: Job, stage: str = "jacobian") -> dict[str, tuple[Array, Array]]:
-    """Region name to its (inside, outside) Gram matrices, averaged over the analysis images.
+def grams_of(job: Job, region: str, stage: str = "jacobian") -> list[tuple[Array, Array]]:
+    """One region's Gram matrices at each analysis image.
 
     Of J, or of single styles where the stage is `styles`; those of groups of layers are joined
     where the settings name the layers that are moved alike.
     """
-    joined, folders = job.settings.get("joined"), job.inputs[stage]
-    keys = [(side, name) for name in job.settings["regions"] for side in ("inside", "outside")]
-    total: dict[tuple[str, str], Array] = {}
-    for folder in folders:  # one in memory at a time
+    joined, found = job.settings.get("joined"), []
+    for folder in job.inputs[stage]:
         with safe_open(folder / "gram.safetensors", "numpy") as file:
             groups = json.loads(file.metadata()["groups"])
             alike = [*itertools.chain(*groups)] if joined == "all" else joined
-            for side, name in keys:
-                gram = file.get_tensor(f"{side}/{name}")
-                gram = join(gram, groups, alike) if alike else gram
-                total[side, name] = total.get((side, name), 0) + gram
-    mean = {key: gram / len(folders) for key, gram in total.items()}
-    return {name: (mean["inside", name], mean["outside", name]) for _, name in keys[::2]}
+            pair = [file.get_tensor(f"{side}/{region}") for side in ("inside", "outside")]
+        inside, outside = (join(gram, groups, alike) if alike else gram for gram in pair)
+        found.append((inside, outside))
+    return found
+
+
+def averaged(grams: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """The mean over some images."""
+    inside, outside = (sum(side) / len(grams) for side in zip(*grams, strict=True))
+    return inside, outside
 
 
 def save_grams(
@@ -45,7 +47,7 @@ def save_grams(
 
     Args:
         job: whose output it is.
-        grams: region name to its two.
+        grams: by region name.
         groups: slots that move, those of each group by an offset of its own.
         others: further arrays for the same file.
     """

@@ -1,18 +1,18 @@
 """Editing directions of every region by one method."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from safetensors.numpy import load_file
 
-from grams import grams_of, save_directions
+from grams import averaged, grams_of, save_directions
 from job import Job, run
 from lowrankgan.arrays import Array
 from lowrankgan.direction_files import read_directions
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.factorization import LowRank, by_rank
 from lowrankgan.published import published_directions
+from lowrankgan.shrinkage import cross_validated_weight, shrink
 from lowrankgan.subspace import (
     by_leakage,
     constrained_optimum,
@@ -21,7 +21,6 @@ from lowrankgan.subspace import (
     principal_directions,
     project,
     rayleigh_optimum,
-    shrink,
 )
 from lowrankgan.weights import verify
 
@@ -55,27 +54,25 @@ def _ranked(job: Job) -> dict[str, Array]:
 
 def _from_grams(job: Job) -> dict[str, Array]:
     found = {}
-    for region, (inside, outside) in _grams(job).items():
+    for region in job.settings["regions"]:
         try:
-            found[region] = _directions(job, region, inside, outside)
+            found[region] = _directions(job, region, *_grams(job, region))
         except LowRankGANError as error:
             raise LowRankGANError(f"region {region!r}: {error}") from error
     return found
 
 
-def _grams(job: Job) -> Mapping[str, tuple[Array, Array]]:
+def _grams(job: Job, region: str) -> tuple[Array, Array]:
     """Those of J, drawn towards those of single styles where the method has a prior."""
-    grams, weight = grams_of(job), job.settings.get("prior")
-    if not weight:
-        return grams
-    styles = grams_of(job, "styles")
-    return {
-        region: (
-            shrink(inside, styles[region][0], weight),
-            shrink(outside, styles[region][1], weight),
-        )
-        for region, (inside, outside) in grams.items()
-    }
+    s, images = job.settings, grams_of(job, region)
+    mean = averaged(images)
+    if "prior" not in s:
+        return mean
+    styles, (weight, *others) = averaged(grams_of(job, region, "styles")), s["prior"]
+    if others:
+        weight = cross_validated_weight(images, styles, s["prior"], s["ridge"])
+        print(f"{region}: the prior has a weight of {weight:g}")
+    return shrink(mean[0], styles[0], weight), shrink(mean[1], styles[1], weight)
 
 
 def _directions(job: Job, region: str, inside: Array, outside: Array) -> Array:

@@ -85,7 +85,8 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ),
         (
             "+subspace.own={solver: rayleigh, ridge: 1, "
-            "prior: {weight: 0.5, faces: 9, first_seed: 995, probes: 1, seed: 0}}",
+            "prior: {weight: 0.5, weights: [0.3, 0.5], faces: 9, first_seed: 995, probes: 1, "
+            "seed: 0}}",
             r"subspace\.own\.prior: test faces must be unseen \(first shared: 1000\)",
         ),
         ("metric.baseline=best", r"method 'best' is not among"),

@@ -143,6 +143,17 @@ def test_further_directions_cost_no_further_ranking() -> None:
     assert order.parents["subspace"][0].settings["directions"] == 9
 
 
+def test_one_image_has_its_prior_given_and_several_choose() -> None:
+    plan = _plan("experiment=paper_generalization_quick")
+    priors = {
+        len(s.parents["jacobian"]): s.settings["prior"]
+        for s in plan.steps.values()
+        if "prior" in s.settings
+    }
+    several = [0.1, 0.3, 0.5, 0.7]
+    assert priors == {1: [0.7], 3: several, 5: several}
+
+
 def test_several_strengths_are_named() -> None:
     plan = _plan("edit.targets={mse: 0.01, lpips: [0.05, 0.15]}")
     (targets,) = {str(s.settings["targets"]) for s in plan.steps.values() if s.stage == "metrics"}

@@ -16,7 +16,6 @@ from lowrankgan.subspace import (
     principal_directions,
     project,
     rayleigh_optimum,
-    shrink,
 )
 
 D = 20
@@ -176,15 +175,6 @@ def test_a_large_ridge_leaves_the_leading_eigenvector() -> None:
     for count, ridge in ((0, 1.0), (D + 1, 1.0), (1, 0.0)):
         with pytest.raises(LowRankGANError, match="expected 1 to 20 and more than 0"):
             rayleigh_optimum(INSIDE, OUTSIDE, ridge, count)
-
-
-def test_shrinkage_goes_from_the_matrix_to_a_target_of_its_trace() -> None:
-    np.testing.assert_array_equal(shrink(INSIDE, OUTSIDE, 0.0), INSIDE)
-    target = shrink(INSIDE, 7 * OUTSIDE, 1.0)
-    np.testing.assert_allclose(target, OUTSIDE * np.trace(INSIDE) / np.trace(OUTSIDE), atol=1e-15)
-    np.testing.assert_allclose(
-        shrink(INSIDE, OUTSIDE, 0.3), 0.7 * INSIDE + 0.3 * target, atol=1e-15
-    )
 
 
 def test_the_most_local_candidates_come_first() -> None:

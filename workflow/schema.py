@@ -277,6 +277,9 @@ class Prior(Strict):
     """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
 
     weight: Share
+    """Of directions of one image."""
+    weights: tuple[Share, ...] = Field(min_length=2)
+    """Of several, among which each region has that at which its directions carry over best."""
     faces: Count
     first_seed: Seed
     """Of the faces, none of which is tested."""
@@ -289,6 +292,10 @@ class Prior(Strict):
     def latents(self) -> tuple[int, ...]:
         """Seeds of its faces."""
         return tuple(range(self.first_seed, self.first_seed + self.faces))
+
+    def candidates(self, images: int) -> list[float]:
+        """Weights of directions of some images."""
+        return list(self.weights) if images > 1 else [self.weight]
 
 
 class Rayleigh(Method):

@@ -244,8 +244,11 @@ class _Activate(Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
-        y, slope = _partial_derivatives(ctx)
-        return gradient * slope, None, (gradient * y).sum((2, 3), keepdim=True)
+        x, noise, scale = ctx.saved_tensors
+        x = x + noise
+        by_x = torch.ops.aten.leaky_relu_backward(gradient * scale, x, _LEAK, False)
+        by_scale = gradient * F.leaky_relu(x, _LEAK)
+        return by_x, None, by_scale.sum((2, 3), keepdim=True)
 
 
 def _partial_derivatives(ctx: Any) -> tuple[Any, Any]:

@@ -1,0 +1,65 @@
+"""The step that finds directions: drawn towards a prior, and ordered by what their edits leaked."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from job import Job
+from lowrankgan.shrinkage import cross_validated_weight, shrink
+from lowrankgan.subspace import rayleigh_optimum
+from subspace import main
+
+
+def test_measured_directions_are_ordered_and_others_follow(tmp_path: Path) -> None:
+    found, measured, output = (tmp_path / name for name in ("found", "measured", "output"))
+    for folder in (found, measured, output):
+        folder.mkdir()
+    rows = np.eye(5)
+    save_file({"eyes": rows, "mouth": rows}, found / "directions.safetensors")
+    leaks = {"eyes": (0.3, 0.1, 0.2), "mouth": (0.1, 0.2, 0.3)}
+    table = [
+        {"region": region, "direction": n, "face": face, "target": "mse", "reached": True}
+        | {"mse_outside": leak * face, "lpips_alex_outside": 1.0}
+        for region, values in leaks.items()
+        for n, leak in enumerate(values, start=1)
+        for face in (1, 2)
+    ]
+    pd.DataFrame(table).to_csv(measured / "metrics.csv", index=False)
+    settings = {"solver": "ranked", "leaks": {"mse": "mse_outside"}, "layers": "all"}
+    inputs = {"subspace": [found], "metrics": [measured]}
+    main(Job(settings | {"directions": 4}, inputs, output))
+    directions = load_file(output / "directions.safetensors")
+    np.testing.assert_array_equal(directions["eyes"], rows[[1, 2, 0, 3]])
+    np.testing.assert_array_equal(directions["mouth"], rows[:4])
+    main(Job(settings | {"directions": 1}, inputs, output))
+    np.testing.assert_array_equal(load_file(output / "directions.safetensors")["eyes"], rows[[1]])
+
+
+def test_several_images_choose_the_weight_of_their_prior_and_one_has_it_given(
+    tmp_path: Path,
+) -> None:
+    seeded = np.random.default_rng(0)
+    folders = [tmp_path / name for name in ("first", "second", "styles", "output")]
+    pairs = []
+    for folder in folders:
+        folder.mkdir()
+        rows = seeded.standard_normal((2, 7, 6))
+        pairs.append((rows[0].T @ rows[0], rows[1].T @ rows[1]))
+        arrays = {"inside/eyes": pairs[-1][0], "outside/eyes": pairs[-1][1]}
+        save_file(arrays, folder / "gram.safetensors", {"groups": "[[0, 1]]"})
+    *images, styles, output = folders
+    inputs = {"jacobian": images, "styles": [styles]}
+    settings = {"solver": "rayleigh", "ridge": 0.1, "regions": ["eyes"], "layers": [0, 1]}
+    settings |= {"directions": 2, "prior": [0.01, 0.3, 0.99]}
+    weight = cross_validated_weight(pairs[:2], pairs[2], settings["prior"], 0.1)
+    for prior, used, expected in (
+        (settings["prior"], images, weight),
+        ([0.2], images[:1], 0.2),
+    ):
+        main(Job(settings | {"prior": prior}, inputs | {"jacobian": used}, output))
+        means = (np.mean(side, axis=0) for side in zip(*pairs[: len(used)], strict=True))
+        drawn = (shrink(gram, of, expected) for gram, of in zip(means, pairs[2], strict=True))
+        found = load_file(output / "directions.safetensors")["eyes"]
+        np.testing.assert_allclose(found, rayleigh_optimum(*drawn, 0.1, 2), atol=1e-9)

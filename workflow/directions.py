@@ -45,7 +45,7 @@ class Directions:
             parents["factorize"] = [factors]
         if isinstance(method, Rayleigh) and method.prior:
             parents["styles"] = [self._analysis.styles(method.prior, grams.jacobians[0])]
-            own["prior"] = method.prior.candidates(len(seeds))
+            own["prior"] = method.prior.weights_of(len(seeds))
         if isinstance(method, Global):
             inputs = {"generator": self._sources.generator}
             inputs["sample"] = [self._sources.sample(seeds)]

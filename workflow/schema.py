@@ -293,8 +293,8 @@ class Prior(Strict):
         """Seeds of its faces."""
         return tuple(range(self.first_seed, self.first_seed + self.faces))
 
-    def candidates(self, images: int) -> list[float]:
-        """Weights of directions of some images."""
+    def weights_of(self, images: int) -> list[float]:
+        """What directions of some images choose from."""
         return list(self.weights) if images > 1 else [self.weight]
 
 

@@ -64,13 +64,13 @@ def _from_grams(job: Job) -> dict[str, Array]:
 
 def _grams(job: Job, region: str) -> tuple[Array, Array]:
     """Those of J, drawn towards those of single styles where the method has a prior."""
-    s, images = job.settings, grams_of(job, region)
+    weights, images = job.settings.get("prior"), grams_of(job, region)
     mean = averaged(images)
-    if "prior" not in s:
+    if not weights:
         return mean
-    styles, (weight, *others) = averaged(grams_of(job, region, "styles")), s["prior"]
-    if others:
-        weight = cross_validated_weight(images, styles, s["prior"], s["ridge"])
+    styles, weight = averaged(grams_of(job, region, "styles")), weights[0]
+    if len(weights) > 1:
+        weight = cross_validated_weight(images, styles, weights, job.settings["ridge"])
         print(f"{region}: the prior has a weight of {weight:g}")
     return shrink(mean[0], styles[0], weight), shrink(mean[1], styles[1], weight)
 

@@ -37,7 +37,7 @@ def test_measured_directions_are_ordered_and_others_follow(tmp_path: Path) -> No
     np.testing.assert_array_equal(load_file(output / "directions.safetensors")["eyes"], rows[[1]])
 
 
-def test_several_images_choose_the_weight_of_their_prior_and_one_has_it_given(
+def test_several_images_choose_the_weight_of_a_prior_one_has_it_given_and_some_have_none(
     tmp_path: Path,
 ) -> None:
     seeded = np.random.default_rng(0)
@@ -57,6 +57,7 @@ def test_several_images_choose_the_weight_of_their_prior_and_one_has_it_given(
     for prior, used, expected in (
         (settings["prior"], images, weight),
         ([0.2], images[:1], 0.2),
+        (None, images, 0.0),
     ):
         main(Job(settings | {"prior": prior}, inputs | {"jacobian": used}, output))
         means = (np.mean(side, axis=0) for side in zip(*pairs[: len(used)], strict=True))

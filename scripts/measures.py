@@ -55,13 +55,18 @@ class Measures:
         return _rows(columns | self._distances("alex", edits, masks))
 
     def others(self, edits: Edits, vgg: bool) -> list[dict[str, float]]:
-        """LPIPS of the composite, change of attributes, and, where wanted, LPIPS by VGG."""
+        """LPIPS of the composite, change of attributes, and, where wanted, LPIPS by VGG.
+
+        The composite is the original with the region of the edit. Its LPIPS is what the change of
+        the region alone amounts to in the whole picture. Outside, where it equals the original,
+        features see the region too: an edit that leaves the rest alone has just that there.
+        """
         masks, originals = self._masks(edits), self._faces.originals[edits.faces]
-        # The composite form: what the change of the region alone amounts to in the whole picture.
-        alex = self._trunks["alex"]
+        alex, unedited = self._trunks["alex"], self._features["alex"][edits.faces]
         composite = alex.features(edits.images.where(masks[:, None], originals))
-        distance = alex.distance(self._features["alex"][edits.faces], composite)
-        columns = {"lpips_alex_composite": distance}
+        columns = {"lpips_alex_composite": alex.distance(unedited, composite)}
+        distances = alex.distance_map(unedited, composite)
+        columns["lpips_alex_spill"] = inside_outside(distances, masks)[1]
         if vgg and "vgg" in self._trunks:
             columns |= self._distances("vgg", edits, masks)
         found = _rows(columns)

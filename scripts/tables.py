@@ -14,7 +14,7 @@ from lowrankgan.metrics.garments import NAMES
 from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from lowrankgan.weights import verify
 
-_COMPOSITE = ["lpips_alex_composite"]
+_COMPOSITE = ["lpips_alex_composite", "lpips_alex_spill"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 

@@ -36,6 +36,7 @@ _MEASURES = {
     "lpips_alex": "LPIPS (AlexNet)",
     "lpips_vgg": "LPIPS (VGG)",
     "lpips_alex_composite": "composite LPIPS (AlexNet)",
+    "lpips_alex_spill": "composite LPIPS (AlexNet) outside",
 }
 
 # DejaVu Sans comes with matplotlib, so figures look the same on every machine.

@@ -1,0 +1,34 @@
+"""What edits measure, on images whose change is known."""
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+
+from edited import Faces
+from lowrankgan.generators.base import Generator
+from lowrankgan.metrics.perceptual import Perceptual
+from measures import Edits, Measures
+
+
+def test_what_spills_out_of_a_region_is_all_that_an_edit_of_the_region_alone_has_outside(
+    lpips_weights: Path,
+) -> None:
+    seeded = torch.Generator().manual_seed(0)
+    originals = torch.rand(1, 3, 64, 64, generator=seeded)
+    mask = torch.zeros(1, 64, 64, dtype=torch.bool)
+    mask[:, 20:40, 20:40] = True
+    none = torch.empty(0)
+    faces = Faces([0], originals, {"box": mask}, cast(Generator, None), none)
+    trunk = Perceptual(lpips_weights / "alexnet.ckpt", "alex")
+    measures = Measures(faces, {"alex": trunk}, lambda image, mask: {})
+    noise = torch.rand(1, 3, 64, 64, generator=seeded)
+    within = noise.where(mask[:, None], originals)
+    edits = Edits(torch.cat([within, noise]), [0, 0], ["box", "box"])
+    alone, everywhere = measures.changes(edits)
+    spilled, same = (row["lpips_alex_spill"] for row in measures.others(edits, vgg=False))
+    assert alone["mse_outside"] == 0
+    assert spilled == pytest.approx(alone["lpips_alex_outside"], rel=1e-6)
+    assert same == pytest.approx(spilled, rel=1e-6)
+    assert 0 < spilled < everywhere["lpips_alex_outside"]

@@ -78,7 +78,7 @@ def _reverse(
     seen, backward = vjp(image, latent)[:2]
 
     def along(probe: Array) -> Array:
-        # In the memory format of the image, for a mixture of formats costs twice the arithmetic.
+        # In the memory format of the image, for a mixture of formats costs half as much again.
         cotangent = torch.empty_like(seen).copy_(torch.from_numpy(probe))
         gradient = backward(cotangent)[0][:, : generator.w_dim].detach().double().cpu()
         return np.concatenate([(rows @ gradient[slot]).numpy() for slot, rows in offsets])

@@ -15,10 +15,10 @@ from lowrankgan.layer_groups import join
 
 
 def grams_of(job: Job, region: str, stage: str = "jacobian") -> list[tuple[Array, Array]]:
-    """One region's Gram matrices at each analysis image.
+    """One region's (inside, outside) Gram matrices, one pair for each step of a stage.
 
-    Of J, or of single styles where the stage is `styles`; those of groups of layers are joined
-    where the settings name the layers that are moved alike.
+    Of J at each analysis image, or of single styles where the stage is `styles`; those of groups of
+    layers are joined where the settings name the layers that are moved alike.
     """
     joined, found = job.settings.get("joined"), []
     for folder in job.inputs[stage]:

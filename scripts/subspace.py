@@ -68,7 +68,8 @@ def _grams(job: Job, region: str) -> tuple[Array, Array]:
     mean = averaged(images)
     if not weights:
         return mean
-    styles, weight = averaged(grams_of(job, region, "styles")), weights[0]
+    (styles,) = grams_of(job, region, "styles")
+    weight = weights[0]
     if len(weights) > 1:
         weight = cross_validated_weight(images, styles, weights, job.settings["ridge"])
         print(f"{region}: the prior has a weight of {weight:g}")

@@ -12,7 +12,8 @@ from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.weights import extract, fetch_package
-from workflow.schema import Configuration, Package
+from workflow.generator_schema import Package
+from workflow.schema import Configuration
 
 _MAPPING_LAYERS = 8
 

@@ -12,7 +12,7 @@ from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
 from lowrankgan.weights import extract, fetch_package
 from workflow.configuration import load_configuration
-from workflow.schema import Package
+from workflow.generator_schema import Package
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lowrankgan.layer_groups import covering, split
-from workflow.schema import Channels, FromFile, Jacobian, Prior
+from workflow.method_schema import Channels, FromFile, Jacobian, Prior
 from workflow.sources import Sources
 from workflow.steps import Step
 

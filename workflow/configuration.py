@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from lowrankgan.errors import LowRankGANError
 from workflow.refusal import problem_of
-from workflow.schema import Configuration, Strict
+from workflow.schema import Configuration
+from workflow.setting_types import Strict
 from workflow.train_schema import Training
 
 CONF = Path(__file__).resolve().parent.parent / "conf"

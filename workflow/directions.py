@@ -6,7 +6,7 @@ from typing import Any
 
 from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis, Grams
-from workflow.schema import Channels, FromFile, Global, Method, Rayleigh
+from workflow.method_schema import Channels, FromFile, Global, Method, Rayleigh
 from workflow.sources import Sources
 from workflow.steps import Step
 

@@ -11,7 +11,8 @@ from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis
 from workflow.directions import Directions, metrics_step
 from workflow.figures import Edits, figure_steps
-from workflow.schema import Configuration, FromFile, Method, Published, Ruled
+from workflow.method_schema import FromFile, Method, Published, Ruled
+from workflow.schema import Configuration
 from workflow.sources import Sources
 from workflow.steps import Step, lineage
 

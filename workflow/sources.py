@@ -8,7 +8,9 @@ from typing import Any
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import canonical
 from lowrankgan.weights import hash_of
-from workflow.schema import Configuration, Download, Generator, LocalFile, Package, Region
+from workflow.generator_schema import Download, Generator, LocalFile, Package
+from workflow.region_schema import Region
+from workflow.schema import Configuration
 from workflow.steps import Step
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, model_validator
 
-from workflow.schema import Count, Fraction, Name, Positive, Seed, Share, Strict
+from workflow.setting_types import Count, Fraction, Name, Positive, Seed, Share, Strict
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 Widths = Annotated[tuple[Count, ...], Field(min_length=2, max_length=8)]

@@ -1,0 +1,180 @@
+"""Settings of the Jacobian, and of every method that finds directions."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from workflow.region_schema import Region
+from workflow.setting_types import Count, Name, Positive, Seed, Share, Strict
+
+Layers = Literal["all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class Jacobian(Strict):
+    """How the Jacobian is taken."""
+
+    resolution: Annotated[int, Field(ge=8, le=1024)]
+    layers: Layers
+    """Slots of W+; the ones that are edited."""
+    splits: tuple[Annotated[int, Field(ge=1)], ...]
+    """Slots before which the layers are cut into groups, each moved by an offset of its own; none:
+    all layers are moved alike."""
+    pixels: Literal["averaged", "published"]
+    """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
+    regions: dict[Name, Region]
+    """Regions whose Gram matrices are formed beside those of `region`, in the same sweep: what
+    experiments that edit different ones share."""
+    chunk: Count | None
+    """Tangents at a time; null adapts to the free memory."""
+    memory_gb: Positive
+    """For the columns of J that are held, where it is computed: 0.4 is all 512 at 256 px, 6.4 at
+    1024 px. Of a larger J, blocks are computed more than once."""
+    save: bool
+    """Keep J itself, 403 MB an image at 256 px."""
+
+    @model_validator(mode="after")
+    def _holds_columns(self) -> Self:
+        least = 2 * 12 * self.resolution**2 / 1e9
+        if self.memory_gb < least:
+            raise ValueError(f"memory_gb: {self.memory_gb} holds no two columns; at least {least}")
+        return self
+
+
+class Factorization(Strict):
+    """Rules that give a Gram matrix its rank; each list is unrolled."""
+
+    lambdas: Annotated[
+        tuple[Literal["scaled"] | Annotated[float, Field(gt=0, le=1)], ...], Field(alias="lambda")
+    ]
+    energy: tuple[Share, ...]
+    rank: tuple[Count, ...]
+    tolerance: Annotated[float, Field(gt=0, le=1e-2)]
+    max_iterations: Count
+
+
+class Method(Strict):
+    """How directions are found; see `lowrankgan.subspace` unless another module is named."""
+
+    layers: Layers | None = None
+    """Slots that it moves; null takes those of `edit`."""
+    jacobian: dict[Name, Any] = Field(default_factory=dict)
+    """Settings in which its Jacobian differs from `jacobian`; its layers are those it moves."""
+    images: Count | None = None
+    """Number of analysis images whose Gram matrices it averages, the first ones; null is all."""
+
+
+class Unprojected(Method):
+    """Leading eigenvectors of the region's Gram matrix."""
+
+    solver: Literal["unprojected"]
+
+
+class Ruled(Method):
+    """Confined to a null space of the rest, whose rank a rule gives."""
+
+    solver: Literal["projected", "constrained"]
+    rule: Literal["pursuit", "energy", "rank"]
+    value: Positive | None = None
+    """Of the rule; null sweeps the list that `factorization` has for it."""
+    relaxation: Annotated[int, Field(ge=0)] = 0
+
+
+class Prior(Strict):
+    """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
+
+    weight: Share
+    """Of directions of one image."""
+    weights: tuple[Share, ...] = Field(min_length=2)
+    """Of several, among which each region has that at which its directions carry over best."""
+    faces: Count
+    first_seed: Seed
+    """Of the faces, none of which is tested."""
+    probes: Count
+    """For each face."""
+    seed: Seed
+    """Of the probes."""
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        """Seeds of its faces."""
+        return tuple(range(self.first_seed, self.first_seed + self.faces))
+
+    def weights_of(self, images: int) -> list[float]:
+        """What directions of some images choose from."""
+        return list(self.weights) if images > 1 else [self.weight]
+
+
+class Rayleigh(Method):
+    """The region's change over that of the rest, with a price on length."""
+
+    solver: Literal["rayleigh"]
+    ridge: Positive
+    prior: Prior | None = None
+    ranked: Count | None = None
+    """Leading directions that are put in the order of what they leak when edited into the analysis
+    images; others stay in that of the quotient, as all do where this is null."""
+
+
+class Published(Method):
+    """The authors' solver and projection, see `lowrankgan.published`."""
+
+    solver: Literal["published"]
+    lam: Annotated[float, Field(gt=0, le=1, alias="lambda")]
+
+
+class Global(Method):
+    """The most local of some directions that know no region, see `lowrankgan.global_directions`."""
+
+    candidates: Count
+
+
+class Factorized(Global):
+    """Of the style weights, or of the mapping network's Jacobian."""
+
+    solver: Literal["sefa", "local_basis"]
+
+
+class GANSpace(Global):
+    """Principal components of w."""
+
+    solver: Literal["ganspace"]
+    samples: Count
+    seed: Seed
+
+
+class Random(Global):
+    """Drawn from the sphere."""
+
+    solver: Literal["random"]
+    seed: Seed
+
+
+class Channels(Method):
+    """Single channels of style space, see `lowrankgan.style_channels`."""
+
+    solver: Literal["channels"]
+    probes: Count
+    seed: Seed
+    least: Share
+
+
+class FromFile(Method):
+    """Directions that somebody found, see `lowrankgan.direction_files`."""
+
+    solver: Literal["file"]
+    files: Annotated[dict[Name, Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    """Region to a .npy or .safetensors file."""
+
+
+Subspace = Annotated[
+    Unprojected
+    | Ruled
+    | Rayleigh
+    | Published
+    | Factorized
+    | GANSpace
+    | Random
+    | Channels
+    | FromFile,
+    Field(discriminator="solver"),
+]

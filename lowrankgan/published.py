@@ -39,9 +39,10 @@ def published_pursuit(gram: Array, lam: float) -> LowRank:
     mu = gram.size / (4 * np.linalg.norm(gram, 1))
     sparse, multiplier = np.zeros_like(gram), np.zeros_like(gram)
     for iteration in range(1, _MAX_ITERATIONS + 1):
-        left, values, right = np.linalg.svd(gram - sparse + multiplier / mu)
-        values = np.maximum(values - 1 / mu, 0)
-        low = (left * values) @ right
+        values, vectors = np.linalg.eigh(gram - sparse + multiplier / mu)
+        kept = np.abs(values) > 1 / mu
+        values, vectors = values[kept] - np.sign(values[kept]) / mu, vectors[:, kept]
+        low = (vectors * values) @ vectors.T
         rest = gram - low + multiplier / mu
         before, sparse = sparse, np.sign(rest) * np.maximum(np.abs(rest) - lam / mu, 0)
         residual = gram - low - sparse

@@ -42,6 +42,16 @@ def test_render_is_the_area_average(
     torch.testing.assert_close(mobilestylegan.render(ws, resolution), expected, atol=1e-5, rtol=0)
 
 
+def test_rendering_in_place_is_the_same_and_leaves_no_trace(
+    mobilestylegan: Generator, reference: dict[str, Tensor]
+) -> None:
+    ws = mobilestylegan.broadcast(reference["w"])
+    expected = mobilestylegan.render(ws, 256)
+    with torch.inference_mode():
+        for _ in range(2):
+            assert torch.equal(mobilestylegan.render(ws, 256), expected)
+
+
 def test_each_slot_of_w_plus_changes_the_image(
     mobilestylegan: Generator, reference: dict[str, Tensor]
 ) -> None:

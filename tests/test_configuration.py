@@ -89,6 +89,11 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
             "seed: 0}}",
             r"subspace\.own\.prior: test faces must be unseen \(first shared: 1000\)",
         ),
+        (
+            "+subspace.own={solver: rayleigh, ridge: 1, "
+            "ranked: {directions: 2, faces: 3, first_seed: 1000}}",
+            r"subspace\.own\.ranked: test faces must be unseen \(first shared: 1000\)",
+        ),
         ("metric.baseline=best", r"method 'best' is not among"),
         ("figure.method=best", r"method 'best' is not among"),
         ("name=../outside", r"name: '\.\./outside'"),

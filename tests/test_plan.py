@@ -143,6 +143,17 @@ def test_further_directions_cost_no_further_ranking() -> None:
     assert order.parents["subspace"][0].settings["directions"] == 9
 
 
+def test_directions_of_few_images_are_ordered_on_further_faces() -> None:
+    plan = _plan("experiment=paper_generalization_quick")
+    ranked = [s for s in plan.steps.values() if s.settings.get("solver") == "ranked"]
+    faces = {str(s.parents["metrics"][0].parents["sample"][0].settings["seeds"]) for s in ranked}
+    assert faces == {
+        "[0, 1, 2, 3, 4]",
+        "[0, 1, 2]",
+        *(f"[{seed}, 100, 101]" for seed in range(5)),
+    }
+
+
 def test_one_image_has_its_prior_given_and_several_choose() -> None:
     plan = _plan("experiment=paper_generalization_quick")
     priors = {

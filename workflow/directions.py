@@ -6,7 +6,7 @@ from typing import Any
 
 from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis, Grams
-from workflow.method_schema import Channels, FromFile, Global, Method, Rayleigh
+from workflow.method_schema import Channels, FromFile, Global, Method, Ranking, Rayleigh
 from workflow.sources import Sources
 from workflow.steps import Step
 
@@ -59,14 +59,15 @@ class Directions:
         return found
 
     def _ranked(
-        self, found: Step, common: dict[str, Any], count: int, seeds: Sequence[int]
+        self, found: Step, common: dict[str, Any], ranking: Ranking, seeds: Sequence[int]
     ) -> Step:
-        """Leading directions in the order of what they leak on the analysis images."""
+        """Leading directions in the order of what they leak on the faces of the ranking."""
         tried, more = (
             Step("subspace", {**found.settings, "directions": number}, found.parents)
-            for number in (count, max(count, self._c.edit.directions))
+            for number in (ranking.directions, max(ranking.directions, self._c.edit.directions))
         )
-        metrics = metrics_step(self._sources, tried, self._sources.sample(seeds), vgg=False)
+        faces = self._sources.sample(ranking.seeds(seeds))
+        metrics = metrics_step(self._sources, tried, faces, vgg=False)
         leaks = {target.name: target.outside for target in self._c.edit.named_targets}
         own = {"solver": "ranked", "leaks": leaks}
         return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})

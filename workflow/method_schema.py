@@ -1,5 +1,7 @@
 """Settings of the Jacobian, and of every method that finds directions."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -104,15 +106,31 @@ class Prior(Strict):
         return list(self.weights) if images > 1 else [self.weight]
 
 
+class Ranking(Strict):
+    """Puts leading directions in the order of what they leak when edited into some faces."""
+
+    directions: Count
+    """How many, the others stay behind them."""
+    faces: Count
+    """At least; the analysis images are the first, for an order of few is one of theirs alone."""
+    first_seed: Seed
+    """Of the further ones, none of which is tested."""
+
+    def seeds(self, analysed: Sequence[int]) -> tuple[int, ...]:
+        """Of the faces, for directions of some analysis images."""
+        further = (seed for seed in itertools.count(self.first_seed) if seed not in analysed)
+        missing = max(self.faces - len(analysed), 0)
+        return (*analysed, *itertools.islice(further, missing))
+
+
 class Rayleigh(Method):
     """The region's change over that of the rest, with a price on length."""
 
     solver: Literal["rayleigh"]
     ridge: Positive
     prior: Prior | None = None
-    ranked: Count | None = None
-    """Leading directions that are put in the order of what they leak when edited into the analysis
-    images; others stay in that of the quotient, as all do where this is null."""
+    ranked: Ranking | None = None
+    """Null leaves all directions in the order of the quotient."""
 
 
 class Published(Method):

@@ -218,12 +218,15 @@ class Configuration(Strict):
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
-        if isinstance(method, Rayleigh) and method.prior:
-            shared = sorted(set(method.prior.latents) & set(self.sample.test_seeds))
-            if shared:
-                raise ValueError(
-                    f"{key}.prior: test faces must be unseen (first shared: {shared[0]})"
-                )
+        if isinstance(method, Rayleigh):
+            further = {"prior": method.prior.latents} if method.prior else {}
+            if method.ranked:
+                further["ranked"] = method.ranked.seeds(self.sample.analysis_seeds[: method.images])
+            for part, seeds in further.items():
+                if shared := sorted(set(seeds) & set(self.sample.test_seeds)):
+                    raise ValueError(
+                        f"{key}.{part}: test faces must be unseen (first shared: {shared[0]})"
+                    )
         if isinstance(method, Global) and method.candidates < self.edit.directions:
             raise ValueError(f"{key}.candidates: {method.candidates}, at least edit.directions")
         if (method.images or 0) > len(self.sample.analysis_seeds):

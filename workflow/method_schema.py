@@ -112,12 +112,12 @@ class Ranking(Strict):
     directions: Count
     """How many, the others stay behind them."""
     faces: Count
-    """At least; the analysis images are the first, for an order of few is one of theirs alone."""
+    """At least, the analysis images first: what leaks least on one may leak most elsewhere."""
     first_seed: Seed
     """Of the further ones, none of which is tested."""
 
     def seeds(self, analysed: Sequence[int]) -> tuple[int, ...]:
-        """Of the faces, for directions of some analysis images."""
+        """Of the faces, for directions of some analysis images; of none, all that may be added."""
         further = (seed for seed in itertools.count(self.first_seed) if seed not in analysed)
         missing = max(self.faces - len(analysed), 0)
         return (*analysed, *itertools.islice(further, missing))

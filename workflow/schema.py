@@ -221,7 +221,7 @@ class Configuration(Strict):
         if isinstance(method, Rayleigh):
             further = {"prior": method.prior.latents} if method.prior else {}
             if method.ranked:
-                further["ranked"] = method.ranked.seeds(self.sample.analysis_seeds[: method.images])
+                further["ranked"] = method.ranked.seeds(())
             for part, seeds in further.items():
                 if shared := sorted(set(seeds) & set(self.sample.test_seeds)):
                     raise ValueError(

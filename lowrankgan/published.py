@@ -37,15 +37,15 @@ def published_pursuit(gram: Array, lam: float) -> LowRank:
         LowRankGANError: M is no Gram matrix, or 10,000 iterations do not reach its tolerance.
     """
     spectrum, _ = decompose(gram)
-    mu = gram.size / (4 * np.linalg.norm(gram, 1))
+    mu = gram.size / (4 * float(np.linalg.norm(gram, 1)))
     sparse, multiplier = np.zeros_like(gram), np.zeros_like(gram)
     for iteration in range(1, _MAX_ITERATIONS + 1):
         values, vectors = np.linalg.eigh(gram - sparse + multiplier / mu)
-        kept = np.abs(values) > 1 / mu
-        values, vectors = values[kept] - np.sign(values[kept]) / mu, vectors[:, kept]
-        low = (vectors * values) @ vectors.T
+        values = _shrunk(values, 1 / mu)
+        kept = values != 0
+        low = (vectors[:, kept] * values[kept]) @ vectors[:, kept].T
         rest = gram - low + multiplier / mu
-        before, sparse = sparse, np.sign(rest) * np.maximum(np.abs(rest) - lam / mu, 0)
+        before, sparse = sparse, _shrunk(rest, lam / mu)
         residual = gram - low - sparse
         multiplier = multiplier + mu * residual
         primal = float(np.linalg.norm(residual) / np.linalg.norm(gram))
@@ -58,6 +58,11 @@ def published_pursuit(gram: Array, lam: float) -> LowRank:
     raise LowRankGANError(
         f"the published solver with lambda {lam:g} did not stop within {_MAX_ITERATIONS} iterations"
     )
+
+
+def _shrunk(values: Array, threshold: float) -> Array:
+    """Drawn towards zero, and zero within the threshold."""
+    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
 
 
 def published_directions(inside: LowRank, outside: LowRank, count: int) -> Array:

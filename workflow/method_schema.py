@@ -1,6 +1,5 @@
 """Settings of the Jacobian, and of every method that finds directions."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -81,46 +80,49 @@ class Ruled(Method):
     relaxation: Annotated[int, Field(ge=0)] = 0
 
 
-class Prior(Strict):
+class FurtherFaces(Strict):
+    """Faces beside the analysis images, none of which is tested."""
+
+    faces: Count
+    first_seed: Seed
+
+    @property
+    def latents(self) -> tuple[int, ...]:
+        """Seeds of the faces."""
+        return tuple(range(self.first_seed, self.first_seed + self.faces))
+
+
+class Prior(FurtherFaces):
     """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
 
     weight: Share
     """Of directions of one image."""
     weights: tuple[Share, ...] = Field(min_length=2)
     """Of several, among which each region has that at which its directions carry over best."""
-    faces: Count
-    first_seed: Seed
-    """Of the faces, none of which is tested."""
     probes: Count
     """For each face."""
     seed: Seed
     """Of the probes."""
-
-    @property
-    def latents(self) -> tuple[int, ...]:
-        """Seeds of its faces."""
-        return tuple(range(self.first_seed, self.first_seed + self.faces))
 
     def weights_of(self, images: int) -> list[float]:
         """What directions of some images choose from."""
         return list(self.weights) if images > 1 else [self.weight]
 
 
-class Ranking(Strict):
-    """Puts leading directions in the order of what they leak when edited into some faces."""
+class Ranking(FurtherFaces):
+    """Puts leading directions in the order of what they leak when edited into some faces.
+
+    These are the analysis images, and further ones where they are fewer than `faces`: what leaks
+    least on one may leak most elsewhere.
+    """
 
     directions: Count
     """How many, the others stay behind them."""
-    faces: Count
-    """At least, the analysis images first: what leaks least on one may leak most elsewhere."""
-    first_seed: Seed
-    """Of the further ones, none of which is tested."""
 
     def seeds(self, analysed: Sequence[int]) -> tuple[int, ...]:
-        """Of the faces, for directions of some analysis images; of none, all that may be added."""
-        further = (seed for seed in itertools.count(self.first_seed) if seed not in analysed)
-        missing = max(self.faces - len(analysed), 0)
-        return (*analysed, *itertools.islice(further, missing))
+        """Of the faces, for directions of some analysis images."""
+        further = [seed for seed in self.latents if seed not in analysed]
+        return (*analysed, *further)[: max(self.faces, len(analysed))]
 
 
 class Rayleigh(Method):

@@ -219,11 +219,9 @@ class Configuration(Strict):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
         if isinstance(method, Rayleigh):
-            further = {"prior": method.prior.latents} if method.prior else {}
-            if method.ranked:
-                further["ranked"] = method.ranked.seeds(())
-            for part, seeds in further.items():
-                if shared := sorted(set(seeds) & set(self.sample.test_seeds)):
+            for part, further in (("prior", method.prior), ("ranked", method.ranked)):
+                seeds = set(further.latents) if further else set()
+                if shared := sorted(seeds & set(self.sample.test_seeds)):
                     raise ValueError(
                         f"{key}.{part}: test faces must be unseen (first shared: {shared[0]})"
                     )

@@ -89,8 +89,9 @@ bench-gpu: .venv/.complete
 	$(PYTHON) -m venv --clear .venv
 	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock >.venv/setuptools.lock  # builds the others
 	$(PIP) --no-deps --require-hashes --requirement .venv/setuptools.lock
-	$(PIP) --no-deps $(TORCH)
-	$(PIP) --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
-	$(PIP) $(TORCH)
+	$(PIP) --no-compile --no-deps $(TORCH)
+	$(PIP) --no-compile --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
+	$(PIP) --no-compile $(TORCH)
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores, which pip does on one
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

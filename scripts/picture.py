@@ -25,10 +25,11 @@ def _strips(job: Job) -> Figure:
     method = job.settings["labels"].index(job.settings["method"])
     steps, region = job.settings["steps"], job.settings["region"]
     matched = editor.matched_steps(method).abs()  # so that a column has one sign for all faces
-    images = np.stack([editor.edited(method, matched * step) for step in steps], axis=1)
+    edits = [editor.edited(method, matched * x) if x else editor.originals for x in steps]
     labels = [f"{step:+.2g} α" if step else "original" for step in steps]
     title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
-    return edit_strips(images, labels, editor.masks, title, original=len(steps) // 2)
+    original = len(steps) // 2
+    return edit_strips(np.stack(edits, axis=1), labels, editor.masks, title, original)
 
 
 def _gallery(job: Job) -> Figure:

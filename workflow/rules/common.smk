@@ -29,6 +29,8 @@ except LowRankGANError as error:
 steps = plan.steps | training.steps
 for measured in together:
     steps |= measured
+pictures = [step for step in steps.values() if step.stage == "picture"]
+drawn = {metrics.key for step in pictures for metrics in step.parents["metrics"]}
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # The running interpreter, whatever PATH says. In the prefix, for a command that names it would
@@ -57,6 +59,15 @@ def parents(stage):
 def job(stage):
     """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
     return lambda wildcards: steps[stage, wildcards.key].job
+
+
+def urgency(wildcards):
+    """Of edits that are measured: first what pictures wait for, then what takes longest.
+
+    Else a core may have nothing to do at the end, while the other works on the last of them.
+    """
+    faces = len(steps["metrics", wildcards.key].parents["sample"][0].settings["seeds"])
+    return (wildcards.key in drawn) - 1 / (1 + faces)
 
 
 def growing(amount):

@@ -12,6 +12,7 @@ rule metrics:
         "results/metrics/{key}/log.txt",
     benchmark:
         "results/metrics/{key}/benchmark.tsv"
+    priority: urgency
     conda:
         "../../environment.yml"
     threads: 1

@@ -57,7 +57,7 @@ rule sample:
     priority: 4
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
         mem_mb=growing(2000),

@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 from safetensors import SafetensorError
 
-from lowrankgan.allocator import keep_freed_memory
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.memory import shortage
 from lowrankgan.records import RECORD, check_record, hashes, unpacked
@@ -57,7 +56,6 @@ def run(main: Callable[[Job], None]) -> None:
     target = Path(raw["output"])
     partial = target / f".partial-{socket.gethostname()}-{os.getpid()}"
     inputs = {role: [Path(folder) for folder in folders] for role, folders in raw["inputs"].items()}
-    keep_freed_memory()
     try:
         _sweep(target)
         partial.mkdir(parents=True)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from edited import Faces
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Perceptual
-from scores import Scores
+from scores import Embedding, Scores
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,19 @@ class Measures:
         faces: the originals, with their regions.
         trunks: LPIPS by name: `alex`, by which steps are matched, and `vgg` or not.
         scores: attributes of an image.
+        embedding: by whose distances persons are told apart, or None.
     """
 
-    def __init__(self, faces: Faces, trunks: Mapping[str, Perceptual], scores: Scores) -> None:
+    def __init__(
+        self,
+        faces: Faces,
+        trunks: Mapping[str, Perceptual],
+        scores: Scores,
+        embedding: Embedding | None = None,
+    ) -> None:
         self._faces, self._trunks, self._scores = faces, trunks, scores
+        self._embedding = embedding
+        self._persons = embedding(faces.originals) if embedding else np.empty(0)
         self._features = {name: t.features(faces.originals) for name, t in trunks.items()}
         self._before = [
             {name: scores(image[None], mask[i][None]) for name, mask in faces.masks.items()}
@@ -55,7 +65,7 @@ class Measures:
         return _rows(columns | self._distances("alex", edits, masks))
 
     def others(self, edits: Edits, vgg: bool) -> list[dict[str, float]]:
-        """LPIPS of the composite, change of attributes, and, where wanted, LPIPS by VGG.
+        """LPIPS of the composite, attributes, identity, and, where wanted, LPIPS by VGG.
 
         The composite is the original with the region of the edit. Its LPIPS is what the change of
         the region alone amounts to in the whole picture. Outside, where it equals the original,
@@ -69,6 +79,9 @@ class Measures:
         columns["lpips_alex_spill"] = inside_outside(distances, masks)[1]
         if vgg and "vgg" in self._trunks:
             columns |= self._distances("vgg", edits, masks)
+        if self._embedding:
+            apart = self._embedding(edits.images) - self._persons[edits.faces]
+            columns["identity"] = torch.from_numpy(np.linalg.norm(apart, axis=1))
         found = _rows(columns)
         for k, row in enumerate(found):
             before = self._before[edits.faces[k]][edits.regions[k]]

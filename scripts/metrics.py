@@ -12,7 +12,7 @@ from edited import Faces, faces_of, perceptual_of
 from job import Job, run
 from lowrankgan.editing import ChangeMatcher
 from measures import Edits, Measures
-from scores import scores_of
+from scores import embedding_of, scores_of
 
 _COLUMNS = {"mse": "mse_inside", "lpips": "lpips_alex_inside"}  # what a target speaks of
 
@@ -33,14 +33,14 @@ _Steps = Sequence[tuple[_Search, float]]
 
 
 def main(job: Job) -> None:
-    s, scores = job.settings, scores_of(job)
+    s, scores, embedding = job.settings, scores_of(job), embedding_of(job)
     trunks = {"alex": perceptual_of(job, "alex")}
     if s["vgg"]:
         trunks["vgg"] = perceptual_of(job, "vgg")
     first_steps: dict[tuple[str, int], float] = {}  # where the search ended on the faces before
     shown, table = 0, list[dict[str, Any]]()
     for faces in faces_of(job):
-        measures = Measures(faces, trunks, scores)
+        measures = Measures(faces, trunks, scores, embedding)
         directions = faces.directions(job.input("subspace"))
         searches = [
             _Search(face, region, number, direction, _matcher(job, first_steps, region, number))

@@ -1,18 +1,22 @@
-"""Attribute scores of an edited image, of the set that the configuration names."""
+"""Scores of an edited image as a whole: attributes, and whether it is still the same person."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from faces import device_of, landmarks_of
 from job import Job
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import GarmentScores
+from lowrankgan.metrics.identity import FaceIdentity
 from lowrankgan.training.classifier import load_classifier
 from lowrankgan.weights import verify
 
 Scores = Callable[[Tensor, Tensor], dict[str, float]]
+Embedding = Callable[[Tensor], NDArray[Any]]
 
 
 def scores_of(job: Job) -> Scores:
@@ -29,3 +33,12 @@ def scores_of(job: Job) -> Scores:
         return {name: float(score(points)[0]) for name, score in ATTRIBUTES.items()}
 
     return scores
+
+
+def embedding_of(job: Job) -> Embedding | None:
+    """Embedding [N, 128] of faces [N, 3, R, R] in [0, 1]; None if identity is not measured."""
+    if "identity" not in job.inputs:
+        return None
+    landmarks = landmarks_of(job)
+    identity = FaceIdentity(job.input("identity") / "files" / "recognition.dat")
+    return lambda images: identity(images, landmarks(images)[0])

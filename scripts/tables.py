@@ -33,6 +33,7 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """By name, of the edits at matched change and of what the generalisation tests wrote."""
     s, generalize = job.settings, job.input("generalize")
     names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
+    whole = ["identity"][: s["identity"]]
     outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
     resampling = {key: s[key] for key in ("seed", "resamples", "level")}
     averaged, ranks = matched[matched["source"] == "average"], _ranks(job)
@@ -40,7 +41,7 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
         "comparison": _comparison(compare(averaged, s["baseline"], outside, **resampling)),
-        "summary": summarize(matched, [*outside, *inside, *_COMPOSITE], **resampling),
+        "summary": summarize(matched, [*outside, *inside, *_COMPOSITE, *whole], **resampling),
         "attributes": summarize(matched, scores, **resampling).merge(
             movement(matched, scores), "left"
         ),

@@ -69,6 +69,13 @@ def landmark_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def identity_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _fetch(
+        load_configuration(["metric=identity"]).metric.identity, "identity", tmp_path_factory
+    )
+
+
+@pytest.fixture(scope="session")
 def mobilestylegan(generator_weights: Path) -> Generator:
     return build_generator(read_checkpoint(generator_weights, {}))
 

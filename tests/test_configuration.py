@@ -109,6 +109,11 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
     assert str(caught.value).startswith("configuration: ")
 
 
+def test_garments_have_no_identity() -> None:
+    with pytest.raises(LowRankGANError, match="metric: identity: garments have none"):
+        load_configuration(["experiment=biggan_fashion", "metric=identity"])
+
+
 def test_overrides_come_through_snakemake() -> None:
     config = {"experiment": "ffhq", "set": "region=[eyes] sample.psi=0.5"}
     assert overrides_of(config) == ["experiment=ffhq", "region=[eyes]", "sample.psi=0.5"]

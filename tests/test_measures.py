@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,3 +33,20 @@ def test_what_spills_out_of_a_region_is_all_that_an_edit_of_the_region_alone_has
     assert spilled == pytest.approx(alone["lpips_alex_outside"], rel=1e-6)
     assert same == pytest.approx(spilled, rel=1e-6)
     assert 0 < spilled < everywhere["lpips_alex_outside"]
+
+
+def test_identity_is_the_distance_of_an_edit_from_its_own_original(lpips_weights: Path) -> None:
+    originals = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(2, 64, 64, dtype=torch.bool)
+    mask[:, 20:40, 20:40] = True
+    faces = Faces([0, 1], originals, {"box": mask}, cast(Generator, None), torch.empty(0))
+    trunk = Perceptual(lpips_weights / "alexnet.ckpt", "alex")
+
+    def mean_colour(images: torch.Tensor) -> np.ndarray:
+        return images.mean((2, 3)).numpy()
+
+    measures = Measures(faces, {"alex": trunk}, lambda image, mask: {}, mean_colour)
+    edits = Edits(torch.stack([originals[1] + 0.2, originals[0]]), [1, 0], ["box", "box"])
+    redder, same = (row["identity"] for row in measures.others(edits, vgg=False))
+    assert redder == pytest.approx(0.2 * 3**0.5, rel=1e-5)
+    assert same == 0

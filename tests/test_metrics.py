@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import dlib
 import numpy as np
 import pytest
 import torch
@@ -13,13 +14,17 @@ from PIL import Image
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.base import Generator
 from lowrankgan.generators.readers.numpy_pickle import read_numpy_pickle
+from lowrankgan.images import to_unit
 from lowrankgan.metrics.attributes import ATTRIBUTES, eye_opening, mouth_opening, smile
 from lowrankgan.metrics.bootstrap import bootstrap_interval
+from lowrankgan.metrics.identity import SIZE, FaceIdentity
 from lowrankgan.metrics.landmarks import POINTS, FaceLandmarks
 from lowrankgan.metrics.masked import inside_outside, masked_mse
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.metrics.torchvision_cpu import import_torchvision
+from lowrankgan.sampling import sample_latents
 
 CHECKPOINTS = {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}
 
@@ -245,6 +250,54 @@ def test_landmarks_refuse_other_models(tmp_path: Path) -> None:
             path.write_bytes(content)
         with pytest.raises(LowRankGANError, match=r"face\.tflite: is not there or is not a TFLite"):
             FaceLandmarks(path)
+
+
+@pytest.fixture(scope="session")
+def identity(identity_weights: Path) -> FaceIdentity:
+    return FaceIdentity(identity_weights / "recognition.dat")
+
+
+def test_embeddings_are_those_of_dlib(
+    identity: FaceIdentity, identity_weights: Path, landmarks: FaceLandmarks, face: Tensor
+) -> None:
+    """dlib itself finds the chip of whole pixels, and so gets such points here."""
+    points = np.round(landmarks(face)[0] * 256 - 0.5)
+    reference = dlib.face_recognition_model_v1(str(identity_weights / "recognition.dat"))
+    corners = [dlib.point(*points[0, i].astype(int).tolist()) for i in (263, 362, 33, 133, 2)]
+    shape = dlib.full_object_detection(dlib.rectangle(0, 0, 255, 255), corners)
+    image = (255 * face[0]).round().byte().permute(1, 2, 0).numpy()
+    expected = np.array(reference.compute_face_descriptor(image, shape))
+    (found,) = identity(face, (points + 0.5) / 256)
+    assert np.linalg.norm(expected) > 1
+    assert np.linalg.norm(found - expected) < 0.02
+
+
+def test_a_face_is_the_same_person_wherever_it_is_and_another_is_not(
+    identity: FaceIdentity, landmarks: FaceLandmarks, mobilestylegan: Generator
+) -> None:
+    _, ws = sample_latents(mobilestylegan, [1000, 1001, 1004], psi=0.7, cutoff=None, label=None)
+    with torch.inference_mode():
+        faces = to_unit(torch.cat([mobilestylegan.render(one[None], 256) for one in ws]))
+    moved = F.interpolate(faces.roll((3, -5), (2, 3)), size=(300, 300), mode="bilinear")
+    embedded, again = (identity(images, landmarks(images)[0]) for images in (faces, moved))
+    apart = np.linalg.norm(embedded[:, None] - again, axis=-1)
+    assert apart.diagonal().max() < 0.2
+    assert apart[~np.eye(3, dtype=bool)].min() > 0.6
+
+
+def test_what_is_no_face_has_no_identity(identity: FaceIdentity, face: Tensor) -> None:
+    found = identity(face, np.full((1, POINTS, 2), np.nan))
+    assert found.shape == (1, SIZE)
+    assert np.isnan(found).all()
+
+
+def test_identity_refuses_other_models(tmp_path: Path) -> None:
+    path = tmp_path / "recognition.dat"
+    for content in (None, b"", bytes(64)):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(LowRankGANError, match=r"recognition\.dat: is not there or is not dlib"):
+            FaceIdentity(path)
 
 
 def drawn_face(lid: float = 2.0, lips: float = 3.0, corners: float = 0.0) -> NDArray[Any]:

@@ -154,6 +154,16 @@ def test_directions_of_few_images_are_ordered_on_further_faces() -> None:
     }
 
 
+def test_identity_is_measured_where_edits_are_shown() -> None:
+    plan = _plan("subspace=[ours]", *_OURS, "metric=identity", "sample.analysis_seeds=[0]")
+    (order,) = (s for s in plan.steps.values() if s.settings.get("solver") == "ranked")
+    (tried,) = order.parents["metrics"]
+    shown = plan.methods["ours"]
+    assert "recognition.dat" in shown.parents["identity"][0].settings["files"]
+    assert "identity" not in tried.parents
+    assert plan.tables.settings["identity"]
+
+
 def test_one_image_has_its_prior_given_and_several_choose() -> None:
     plan = _plan("experiment=paper_generalization_quick")
     priors = {

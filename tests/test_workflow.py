@@ -100,7 +100,7 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
     overrides = f"""name=methods subspace=[{methods}] region=[eyes]
         ~subspace.published.layers sample.analysis_seeds=[0] sample.test_faces=1
         edit.targets.lpips=[0.05,0.1] edit.directions=3 edit.transfer_methods=[]
-        metric.baseline=ours metric.vgg=false
+        metric.baseline=ours metric.vgg=false metric=identity
         figure.method=ours figure.faces=1 factorization.lambda=[0.03,0.04]
         '+distinct={{faces:1,apart:0.5,degrees:45}}'
         metric.published={ROOT / "conf/directions/published_comparison.csv"}""".split()
@@ -114,6 +114,8 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
     expected = {*methods.split(","), "own"} - {"ours", "projected"}
     assert set(comparison["method"]) == expected | {"projected 0.03", "projected 0.04"}
     assert set(comparison["target"]) == {"mse", "lpips 0.05", "lpips 0.1"}
+    summary = pd.read_csv(results / "tables/summary.csv")
+    assert set(summary.loc[summary["measure"] == "identity", "method"]) >= expected
     sweep = pd.read_csv(results / "tables/sweep.csv")
     assert sweep.groupby("method")["kept"].first().is_monotonic_increasing  # with lambda
     distinct = pd.read_csv(results / "tables/distinct.csv")

@@ -67,14 +67,14 @@ class Directions:
             for number in (ranking.directions, max(ranking.directions, self._c.edit.directions))
         )
         faces = self._sources.sample(ranking.seeds(seeds))
-        metrics = metrics_step(self._sources, tried, faces, vgg=False)
+        metrics = metrics_step(self._sources, tried, faces, shown=False)
         leaks = {target.name: target.outside for target in self._c.edit.named_targets}
         own = {"solver": "ranked", "leaks": leaks}
         return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})
 
 
 def metrics_step(
-    sources: Sources, subspace: Step, sample: Step, published: bool = False, vgg: bool = True
+    sources: Sources, subspace: Step, sample: Step, published: bool = False, shown: bool = True
 ) -> Step:
     """Edits of some faces to matched change along the directions of a subspace.
 
@@ -83,14 +83,17 @@ def metrics_step(
         subspace: the step of the directions.
         sample: the faces.
         published: whether these are edited by published steps too.
-        vgg: whether LPIPS by VGG is measured, where the experiment asks for it.
+        shown: whether the measures are shown, and not only used to order directions: LPIPS by VGG
+            and identity too, where the experiment asks for them.
     """
     settings = {key: getattr(sources.c.edit, key) for key in ("tolerance", "max_step")}
     settings |= sources.measured | {"targets": [list(t) for t in sources.c.edit.named_targets]}
     settings["published_steps"] = list(sources.c.edit.published_steps) if published else []
     settings["published_faces"] = sources.c.edit.published_faces
-    settings |= {"attributes": sources.c.metric.attributes, "vgg": vgg and sources.c.metric.vgg}
+    settings |= {"attributes": sources.c.metric.attributes, "vgg": shown and sources.c.metric.vgg}
     parents = {"subspace": [subspace], "perceptual": sources.perceptual}
+    if shown and sources.identity:
+        parents["identity"] = sources.identity
     if sources.c.metric.classifier is None:
         parents["landmarks"] = sources.landmarks
     else:

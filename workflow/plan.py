@@ -233,6 +233,7 @@ class _Unroller:
     ) -> Step:
         keys = ("resamples", "level", "seed", "attributes", "vgg", "baseline")
         settings: dict[str, Any] = {key: getattr(self.c.metric, key) for key in keys}
+        settings["identity"] = self.c.metric.identity is not None
         settings["classes"] = list(self.other_classes)
         settings["transfer"] = bool(generalize.parents["crossed"])
         settings["regions"] = len(self.sources.regions)

@@ -119,6 +119,8 @@ class Metric(Strict):
     and simple measures of the region say."""
     classifier: LocalFile | None
     """Weights of the classifier, as `make train` writes them."""
+    identity: Package | None
+    """Weights of a face recognition network: measure how far an edit leads from the person."""
     vgg: bool
     """Measure LPIPS by VGG too, beside AlexNet; it costs more than the rendering."""
     baseline: Name
@@ -133,6 +135,8 @@ class Metric(Strict):
     def _scored(self) -> Self:
         if self.attributes == "garments" and self.classifier is None:
             raise ValueError("attributes: garments needs a classifier")
+        if self.attributes == "garments" and self.identity is not None:
+            raise ValueError("identity: garments have none; expected null")
         return self
 
 

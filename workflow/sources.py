@@ -21,7 +21,7 @@ class Sources:
         c: the experiment.
         regions: those that are edited.
         analysed: these and others whose Gram matrices the same Jacobian gives.
-        generator, perceptual, landmarks: the weights, each a list of one.
+        generator, perceptual, landmarks, identity: the weights, each a list of one, or of none.
         test: the test faces.
 
     Raises:
@@ -35,6 +35,8 @@ class Sources:
         self.generator = [_convert(configuration.generator)]
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]
+        identity = configuration.metric.identity
+        self.identity = [_fetch(identity)] if identity else []
         self.test = self.sample(configuration.sample.test_seeds)
 
     def sample(self, seeds: Sequence[int], label: int | None = None) -> Step:

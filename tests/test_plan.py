@@ -8,6 +8,7 @@ from tests.conftest import ROOT
 from workflow.code import code_of
 from workflow.configuration import load_configuration
 from workflow.plan import Plan, unroll
+from workflow.urgency import urgencies
 
 
 def _plan(*overrides: str) -> Plan:
@@ -152,6 +153,22 @@ def test_directions_of_few_images_are_ordered_on_further_faces() -> None:
         "[0, 1, 2]",
         *(f"[{seed}, 100, 101]" for seed in range(5)),
     }
+
+
+def test_what_pictures_wait_for_is_measured_first_and_then_what_takes_longest() -> None:
+    plan = _plan()
+    urgent = urgencies(plan.steps)
+    drawn = {step.key for step in plan.methods.values()}
+    faces = {
+        key: len(plan.steps["metrics", key].parents["sample"][0].settings["seeds"])
+        for key in urgent
+    }
+    order = sorted(urgent, key=lambda key: -urgent[key])
+    assert set(order[: len(drawn)]) == drawn
+    others = [faces[key] for key in order[len(drawn) :]]
+    assert others == sorted(others, reverse=True)
+    assert len(set(others)) == 2
+    assert all(-1 < priority < 1 for priority in urgent.values())
 
 
 def test_identity_is_measured_where_edits_are_shown() -> None:

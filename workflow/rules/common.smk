@@ -15,6 +15,7 @@ from workflow.overrides import overrides_of, together_of, training_overrides_of
 from workflow.plan import unroll
 from workflow.publication import publish_job, report_command
 from workflow.train_plan import unroll_training
+from workflow.urgency import urgencies
 
 try:
     configuration = load_configuration(overrides_of(config))
@@ -29,8 +30,7 @@ except LowRankGANError as error:
 steps = plan.steps | training.steps
 for measured in together:
     steps |= measured
-pictures = [step for step in steps.values() if step.stage == "picture"]
-drawn = {metrics.key for step in pictures for metrics in step.parents["metrics"]}
+urgent = urgencies(steps)
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
 # The running interpreter, whatever PATH says. In the prefix, for a command that names it would
@@ -59,15 +59,6 @@ def parents(stage):
 def job(stage):
     """Settings, inputs and output of a step as one string, by which Snakemake compares runs."""
     return lambda wildcards: steps[stage, wildcards.key].job
-
-
-def urgency(wildcards):
-    """Of edits that are measured: first what pictures wait for, then what takes longest.
-
-    Else a core may have nothing to do at the end, while the other works on the last of them.
-    """
-    faces = len(steps["metrics", wildcards.key].parents["sample"][0].settings["seeds"])
-    return (wildcards.key in drawn) - 1 / (1 + faces)
 
 
 def growing(amount):

@@ -12,7 +12,7 @@ rule metrics:
         "results/metrics/{key}/log.txt",
     benchmark:
         "results/metrics/{key}/benchmark.tsv"
-    priority: urgency
+    priority: lambda wildcards: urgent[wildcards.key]
     conda:
         "../../environment.yml"
     threads: 1

@@ -15,6 +15,7 @@ from lowrankgan.tables import compare, movement, summarize, transfer, write_tabl
 from lowrankgan.weights import verify
 
 _COMPOSITE = ["lpips_alex_composite", "lpips_alex_spill"]
+_SAME_PERSON = 0.6  # distance, see `lowrankgan.metrics.identity`
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
@@ -33,7 +34,11 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """By name, of the edits at matched change and of what the generalisation tests wrote."""
     s, generalize = job.settings, job.input("generalize")
     names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
-    whole = ["identity"][: s["identity"]]
+    whole = ["identity", "same_person"] if s["identity"] else []
+    if whole:
+        known = matched["identity"].notna()
+        same = (matched["identity"] < _SAME_PERSON).astype(float).where(known)
+        matched = matched.assign(same_person=same)
     outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
     resampling = {key: s[key] for key in ("seed", "resamples", "level")}
     averaged, ranks = matched[matched["source"] == "average"], _ranks(job)

@@ -115,7 +115,8 @@ def test_methods_of_every_kind_and_every_table(finished: Path) -> None:
     assert set(comparison["method"]) == expected | {"projected 0.03", "projected 0.04"}
     assert set(comparison["target"]) == {"mse", "lpips 0.05", "lpips 0.1"}
     summary = pd.read_csv(results / "tables/summary.csv")
-    assert set(summary.loc[summary["measure"] == "identity", "method"]) >= expected
+    for measure in ("identity", "same_person"):
+        assert set(summary.loc[summary["measure"] == measure, "method"]) >= expected
     sweep = pd.read_csv(results / "tables/sweep.csv")
     assert sweep.groupby("method")["kept"].first().is_monotonic_increasing  # with lambda
     distinct = pd.read_csv(results / "tables/distinct.csv")

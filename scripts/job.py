@@ -21,7 +21,16 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.memory import shortage
 from lowrankgan.records import RECORD, check_record, hashes, unpacked
 
-_PACKAGES = ("torch", "numpy", "scipy", "pandas", "matplotlib", "lpips", "ai-edge-litert")
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "lpips",
+    "ai-edge-litert",
+    "dlib-bin",
+)
 
 
 @dataclass(frozen=True)

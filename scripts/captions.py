@@ -1,5 +1,7 @@
 """What each table shows."""
 
+from lowrankgan.metrics.identity import SAME_PERSON
+
 # By name of the table, with settings of its step.
 CAPTIONS = {
     "comparison": "Change outside the region over that of the first direction of {baseline!r}, at "
@@ -7,7 +9,8 @@ CAPTIONS = {
     "summary": "Change inside and outside the region at matched change inside; reached is the "
     "share of faces on which the target was reached. Of the original with the edited region pasted "
     "in, composite is the whole distance, and spill that outside, where it changes nothing. "
-    "Identity is how far from the original face recognition sees the edit; less than 0.6 is the "
+    "Identity is how far from the original face recognition sees the edit; less than "
+    f"{SAME_PERSON} is the "
     "same person, and same_person the share of such faces.",
     "attributes": "Change of attribute scores at matched change inside the region; moved is its "
     "mean size either way, for a closed mouth opens where an open one closes; that over the "

@@ -1,6 +1,7 @@
 """What the scripts that render faces share: loading from the folders of earlier steps."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -89,4 +90,8 @@ def _mask(name: str, spec: Mapping[str, Any], resolution: int, points: Points | 
 
 
 def landmarks_of(job: Job) -> FaceLandmarks:
-    return FaceLandmarks(job.input("landmarks") / "files" / "face_landmark.tflite")
+    """The model, loaded once though regions, attributes and identity all ask for it."""
+    return _landmarks(job.input("landmarks") / "files" / "face_landmark.tflite")
+
+
+_landmarks = cache(FaceLandmarks)

@@ -11,11 +11,11 @@ from captions import CAPTIONS
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import NAMES
+from lowrankgan.metrics.identity import SAME_PERSON
 from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from lowrankgan.weights import verify
 
 _COMPOSITE = ["lpips_alex_composite", "lpips_alex_spill"]
-_SAME_PERSON = 0.6  # distance, see `lowrankgan.metrics.identity`
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
 
 
@@ -37,7 +37,7 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     whole = ["identity", "same_person"] if s["identity"] else []
     if whole:
         known = matched["identity"].notna()
-        same = (matched["identity"] < _SAME_PERSON).astype(float).where(known)
+        same = (matched["identity"] < SAME_PERSON).astype(float).where(known)
         matched = matched.assign(same_person=same)
     outside, inside = ([f"{name}_{side}" for name in names] for side in ("outside", "inside"))
     resampling = {key: s[key] for key in ("seed", "resamples", "level")}

@@ -243,13 +243,22 @@ def test_landmarks_accept_arrays_and_refuse_other_shapes(landmarks: FaceLandmark
             landmarks(np.zeros(shape))
 
 
-def test_landmarks_refuse_other_models(tmp_path: Path) -> None:
-    path = tmp_path / "face.tflite"
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (FaceLandmarks, r"face\.model: is not there or is not a TFLite"),
+        (FaceIdentity, r"face\.model: is not there or is not dlib"),
+    ],
+)
+def test_models_of_faces_refuse_other_files(
+    tmp_path: Path, model: type[FaceLandmarks] | type[FaceIdentity], message: str
+) -> None:
+    path = tmp_path / "face.model"
     for content in (None, b"", bytes(64)):
         if content is not None:
             path.write_bytes(content)
-        with pytest.raises(LowRankGANError, match=r"face\.tflite: is not there or is not a TFLite"):
-            FaceLandmarks(path)
+        with pytest.raises(LowRankGANError, match=message):
+            model(path)
 
 
 @pytest.fixture(scope="session")
@@ -289,15 +298,6 @@ def test_what_is_no_face_has_no_identity(identity: FaceIdentity, face: Tensor) -
     found = identity(face, np.full((1, POINTS, 2), np.nan))
     assert found.shape == (1, SIZE)
     assert np.isnan(found).all()
-
-
-def test_identity_refuses_other_models(tmp_path: Path) -> None:
-    path = tmp_path / "recognition.dat"
-    for content in (None, b"", bytes(64)):
-        if content is not None:
-            path.write_bytes(content)
-        with pytest.raises(LowRankGANError, match=r"recognition\.dat: is not there or is not dlib"):
-            FaceIdentity(path)
 
 
 def drawn_face(lid: float = 2.0, lips: float = 3.0, corners: float = 0.0) -> NDArray[Any]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Points = NDArray[np.floating[Any]]
 
 # Indices in MediaPipe's face mesh.
-_LEFT_EYE = {"upper": 159, "lower": 145, "outer": 33, "inner": 133}
-_RIGHT_EYE = {"upper": 386, "lower": 374, "outer": 263, "inner": 362}
+LEFT_EYE = {"upper": 159, "lower": 145, "outer": 33, "inner": 133}
+RIGHT_EYE = {"upper": 386, "lower": 374, "outer": 263, "inner": 362}
 _UPPER_LIP, _LOWER_LIP = 13, 14  # the inner edges
 _INNER_CORNERS = 78, 308
 _OUTER_CORNERS = 61, 291
@@ -27,7 +27,7 @@ def eye_opening(points: Points) -> Points:
     openings = [
         _distance(points, eye["upper"], eye["lower"])
         / _distance(points, eye["outer"], eye["inner"])
-        for eye in (_LEFT_EYE, _RIGHT_EYE)
+        for eye in (LEFT_EYE, RIGHT_EYE)
     ]
     return (openings[0] + openings[1]) / 2
 
@@ -46,7 +46,7 @@ def smile(points: Points) -> Points:
     is upward. Neutral faces have about 0.3, broad smiles 0.5. A dropping jaw lowers the centre of
     the lips and raises the score by half the opening: read it beside `mouth_opening`.
     """
-    across = points[..., _RIGHT_EYE["outer"], :] - points[..., _LEFT_EYE["outer"], :]
+    across = points[..., RIGHT_EYE["outer"], :] - points[..., LEFT_EYE["outer"], :]
     scale = np.linalg.norm(across, axis=-1)
     right = across / scale[..., None]
     up = np.stack([right[..., 1], -right[..., 0]], axis=-1)

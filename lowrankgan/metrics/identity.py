@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.metrics.attributes import LEFT_EYE, RIGHT_EYE
 
 SIZE = 128
+SAME_PERSON = 0.6  # two faces that are less apart
 # Outer and inner corner of the eye on the right, of that on the left, and the base of the nose: in
 # MediaPipe's face mesh, and where dlib's mean face has them in the unit square.
-_POINTS = [263, 362, 33, 133, 2]
+_POINTS = [*(eye[corner] for eye in (RIGHT_EYE, LEFT_EYE) for corner in ("outer", "inner")), 2]
 _PLACES = np.array(
     [
         0.8595674595992 + 0.2134981538014j,

@@ -1,6 +1,6 @@
 """What each table shows."""
 
-from lowrankgan.metrics.identity import SAME_PERSON
+from lowrankgan.metrics.names import SAME_PERSON
 
 # By name of the table, with settings of its step.
 CAPTIONS = {
@@ -10,8 +10,7 @@ CAPTIONS = {
     "share of faces on which the target was reached. Of the original with the edited region pasted "
     "in, composite is the whole distance, and spill that outside, where it changes nothing. "
     "Identity is how far from the original face recognition sees the edit; less than "
-    f"{SAME_PERSON} is the "
-    "same person, and same_person the share of such faces.",
+    f"{SAME_PERSON} is the same person, and same_person the share of such faces.",
     "attributes": "Change of attribute scores at matched change inside the region; moved is its "
     "mean size either way, for a closed mouth opens where an open one closes; that over the "
     "change outside (root MSE at equal MSE, LPIPS at equal LPIPS) is per_outside_change.",

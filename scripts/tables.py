@@ -10,13 +10,12 @@ import pandas as pd
 from captions import CAPTIONS
 from job import Job, run
 from lowrankgan.metrics.attributes import ATTRIBUTES
-from lowrankgan.metrics.garments import NAMES
-from lowrankgan.metrics.identity import SAME_PERSON
+from lowrankgan.metrics.names import GARMENT_SCORES, SAME_PERSON
 from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from lowrankgan.weights import verify
 
 _COMPOSITE = ["lpips_alex_composite", "lpips_alex_spill"]
-_SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": NAMES}
+_SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": GARMENT_SCORES}
 
 
 def main(job: Job) -> None:

@@ -12,7 +12,8 @@ from lowrankgan.generators.checkpoint import load_checkpoint
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.jacobian import jacobian
 from lowrankgan.linearity import exact_rank, prediction_errors
-from lowrankgan.metrics.garments import NAMES, GarmentScores
+from lowrankgan.metrics.garments import GarmentScores
+from lowrankgan.metrics.names import GARMENT_SCORES
 from lowrankgan.sampling import sample_latents
 from lowrankgan.training.classifier import load_classifier
 from tests.conftest import ROOT
@@ -34,7 +35,7 @@ def test_measures_of_a_drawn_garment() -> None:
     image[..., 8:24, 4:12] = 0.5
     region[..., 16:32, 8:16] = True
     found = _scores(image, region)
-    assert found.keys() == set(NAMES)
+    assert found.keys() == set(GARMENT_SCORES)
     # Half of the region's rows hold 8 pixels of 32, half of them none.
     assert found["width"] == pytest.approx(8 / 32 / 2)
     assert found["coverage"] == pytest.approx(0.25)

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from lowrankgan.metrics.names import GARMENT_SCORES
 from lowrankgan.training.classifier import Classifier
 
-NAMES = ("class_probability", "width", "coverage", "brightness")
 _GROUND = 0.1  # brightness in [0, 1] up to which a pixel is background
 
 
@@ -43,4 +43,4 @@ class GarmentScores:
             garment[inside].float().mean(),
             grey[inside].mean(),
         )
-        return {name: float(value) for name, value in zip(NAMES, values, strict=True)}
+        return {name: float(value) for name, value in zip(GARMENT_SCORES, values, strict=True)}

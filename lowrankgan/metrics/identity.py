@@ -19,7 +19,6 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.metrics.attributes import LEFT_EYE, RIGHT_EYE
 
 SIZE = 128
-SAME_PERSON = 0.6  # two faces that are less apart
 # Outer and inner corner of the eye on the right, of that on the left, and the base of the nose: in
 # MediaPipe's face mesh, and where dlib's mean face has them in the unit square.
 _POINTS = [*(eye[corner] for eye in (RIGHT_EYE, LEFT_EYE) for corner in ("outer", "inner")), 2]

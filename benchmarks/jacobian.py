@@ -1,6 +1,12 @@
-"""The whole Jacobian of one image: the published reverse-mode loop, vmap(jvp), this engine."""
+"""The whole Jacobian of one image: the published reverse-mode loop, vmap(jvp), this engine.
 
+This engine is measured as jobs run it, with `fast_tangents`, and in the dtype of the generator.
+"""
+
+import copy
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -15,11 +21,14 @@ from lowrankgan.generators.base import Generator
 from lowrankgan.gram import gram_matrices
 from lowrankgan.jacobian import Jacobian
 from lowrankgan.krylov import Leading, leading_directions, region_operator
+from lowrankgan.linearization import fast_tangents
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Grams = dict[str, tuple[Array, Array]]
 Image = Callable[[Tensor], Tensor]
+
+_COMPARED = 4  # columns that are computed in float64 too
 
 
 class PublishedLoop:
@@ -63,21 +72,28 @@ def run(generator: Generator, ws: Tensor, settings: Mapping[str, Any]) -> dict[s
 
         return render
 
+    def linearised(tangents: torch.dtype) -> Jacobian:
+        return Jacobian(generator, ws, range(generator.num_layers), side, tangents=tangents)
+
     rows = np.linspace(0, side * side - 1, s["rows"], dtype=int).tolist()
-    columns = Jacobian(generator, ws, range(generator.num_layers), side)
+    engines = {"engine": fast_tangents(ws), "exact engine": ws.dtype}
+    columns = {name: linearised(tangents) for name, tangents in engines.items()}
     published = PublishedLoop(image, origin)
     sides: dict[str, Callable[[], object]] = {
         "published": lambda: published.rows(rows),
         "vmap(jvp)": naive,
-        "linearization": lambda: Jacobian(generator, ws, range(generator.num_layers), side),
-        "engine": lambda: columns[:count],
+        **{f"linearised {name}": partial(linearised, dtype) for name, dtype in engines.items()},
+        **{name: partial(getitem, found, slice(count)) for name, found in columns.items()},
         **{f"forward x {batch}": forwards(batch) for batch in s["batches"] if batch <= count},
     }
     times = seconds(sides, settings["repeats"])
-    whole = {"published": side * side / len(rows), "vmap(jvp)": d / 2, "linearization": 1.0}
+    exact = _exact(generator, ws, side, min(count, _COMPARED))
+    whole = {"published": side * side / len(rows), "vmap(jvp)": d / 2}
+    whole |= {f"linearised {name}": 1.0 for name in engines}
     whole |= {f"forward x {batch}": d / (count // batch * batch) for batch in s["batches"]}
     scaled = {name: np.array(found) * whole.get(name, d / count) for name, found in times.items()}
-    scaled["engine"] = scaled["engine"] + scaled.pop("linearization")
+    for name in engines:
+        scaled[name] = scaled[name] + scaled.pop(f"linearised {name}")
     batches = [name for name in scaled if name.startswith("forward")]
     floor = min(batches, key=lambda name: float(np.median(scaled[name])))
     scaled["floor"] = scaled[floor]
@@ -87,8 +103,14 @@ def run(generator: Generator, ws: Tensor, settings: Mapping[str, Any]) -> dict[s
         "resolution": side,
         "seconds": {name: found.tolist() for name, found in scaled.items()},
         "extrapolated": {"published": len(rows), "vmap(jvp)": 2, "engine": count, "floor": count},
+        "dtype": str(ws.dtype).removeprefix("torch."),
+        "tangents": str(engines["engine"]).removeprefix("torch."),
         "floor": floor,
-        "error": _errors(published.rows(rows), rows, columns[:count], naive()),
+        "error": {
+            "published": _error(published.rows(rows).T, exact.mean(1).flatten(1)[:, rows]),
+            "vmap(jvp)": _error(naive(), exact[:2]),
+        }
+        | {name: _error(found[:count], exact) for name, found in columns.items()},
     }
 
 
@@ -142,11 +164,14 @@ def krylov(
     }
 
 
-def _errors(reverse: Tensor, rows: list[int], columns: Tensor, first: Tensor) -> dict[str, float]:
-    """Relative difference between what the sides computed, where they overlap."""
-    reverse = reverse[:, : len(columns)]
-    forward = columns.mean(1).flatten(1)[:, rows].T
-    return {
-        "engine against published": float((forward - reverse).norm() / reverse.norm()),
-        "engine against vmap(jvp)": float((columns[:2] - first).norm() / first.norm()),
-    }
+def _exact(generator: Generator, ws: Tensor, side: int, count: int) -> Tensor:
+    """The first columns in float64."""
+    double = copy.deepcopy(generator).double()
+    return Jacobian(double, ws.double(), range(generator.num_layers), side)[:count]
+
+
+def _error(found: Tensor, exact: Tensor) -> float:
+    """Relative error of the columns that are there, against the same in float64."""
+    found = found[: len(exact)].double()
+    expected = exact[: len(found)]
+    return float((found - expected).norm() / expected.norm())

@@ -33,7 +33,7 @@ class Ratio(NamedTuple):
         name: both sides.
         values: median, least and largest over the repeats.
         aim: what was aimed at.
-        error: relative error of what was computed.
+        error: relative error of what was computed, of both sides where it is known.
         note: what was left out of the measurement.
     """
 
@@ -90,29 +90,38 @@ def _of_jacobian(results: Mapping[str, Any]) -> Iterator[Ratio]:
     d, rows = measured["d"], measured["resolution"] ** 2
     floor_aim = "at most 2" if results["machine"]["gpu"] else "at most 1.5"
     columns = "" if share["engine"] == d else f" and {share['engine']} of {d} columns"
-    yield Ratio(
-        "published loop / this engine",
-        _ratio(times["published"], times["engine"]),
-        "at least 200",
-        f"{errors['engine against published']:.0e}",
-        f"extrapolated from {share['published']} of {rows} rows{columns}",
-    )
-    yield Ratio(
-        "vmap(jvp) / this engine",
-        _ratio(times["vmap(jvp)"], times["engine"]),
-        "",
-        f"{errors['engine against vmap(jvp)']:.0e}",
-        f"extrapolated from {share['vmap(jvp)']} of {d}{columns}",
-    )
-    yield Ratio(
-        f"this engine / floor ({d} forward passes)",
-        _ratio(times["engine"], times["floor"]),
-        floor_aim,
-        "",
-        f"{measured['floor']}" + (f"; extrapolated from {share['engine']}" if columns else ""),
-    )
+    engines = {"engine": f"this engine ({measured['tangents']} tangents)"}
+    if measured["tangents"] != measured["dtype"]:
+        engines["exact engine"] = f"this engine in {measured['dtype']}"
+    for engine, name in engines.items():
+        error = f"{errors[engine]:.0e}"
+        yield Ratio(
+            f"published loop / {name}",
+            _ratio(times["published"], times[engine]),
+            "at least 200",
+            f"{errors['published']:.0e} and {error} of float64",
+            f"extrapolated from {share['published']} of {rows} rows{columns}",
+        )
+        yield Ratio(
+            f"vmap(jvp) / {name}",
+            _ratio(times["vmap(jvp)"], times[engine]),
+            "",
+            f"{errors['vmap(jvp)']:.0e} and {error} of float64",
+            f"extrapolated from {share['vmap(jvp)']} of {d}{columns}",
+        )
+        yield Ratio(
+            f"{name} / floor ({d} forward passes)",
+            _ratio(times[engine], times["floor"]),
+            floor_aim,
+            "",
+            f"{measured['floor']}" + (f"; extrapolated from {share['engine']}" if columns else ""),
+        )
     whole = grams["seconds"]["jacobian"]
-    yield Ratio(f"all {d} columns, measured / floor", _ratio(whole, times["floor"]), floor_aim)
+    yield Ratio(
+        f"all {d} columns in {measured['dtype']}, measured / floor",
+        _ratio(whole, times["floor"]),
+        floor_aim,
+    )
     yield Ratio(
         f"Gram matrices of {grams['regions']} regions / all columns",
         _ratio(grams["seconds"]["grams"], whole),
@@ -169,7 +178,8 @@ def table(results: Mapping[str, Any]) -> str:
 
 def _limits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     grams = results["grams"]
-    yield "all columns of J", f"{grams['seconds']['jacobian'][0]:.1f} s", ""
+    columns = f"all columns of J in {results['jacobian']['dtype']}"
+    yield columns, f"{grams['seconds']['jacobian'][0]:.1f} s", ""
     yield "peak memory up to there", f"{grams['peak_gb']:.1f} GB", ""
     if "sweep" in results:
         sweep = results["sweep"]

@@ -7,7 +7,6 @@ linearised once; every column then costs about one forward pass.
 
 import logging
 import resource
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -15,10 +14,11 @@ import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import jvp, linearize, vmap
+from torch.func import vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
+from lowrankgan.linearization import linearization
 from lowrankgan.memory import shortage
 from lowrankgan.progress import progress
 
@@ -46,6 +46,7 @@ class Jacobian:
         resolution: side of the analysis grid.
         pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
             authors take it, the mean of RGB at the nearest neighbours, C = 1.
+        tangents: dtype in which columns are propagated, see `linearization`; None is that of ws.
         chunk: tangents that are propagated together; None adapts it to the free memory. Either
             way it is halved when memory runs out.
 
@@ -60,6 +61,7 @@ class Jacobian:
         layers: Sequence[int],
         resolution: int,
         pixels: Pixels = "averaged",
+        tangents: torch.dtype | None = None,
         chunk: int | None = None,
     ) -> None:
         moved = set(layers)
@@ -74,7 +76,7 @@ class Jacobian:
         self.shape = (generator.w_dim, _CHANNELS[pixels], resolution, resolution)
         self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
         with torch.no_grad():
-            self._derivative = linearization(image, ws.new_zeros(generator.w_dim))
+            self._derivative = linearization(image, ws.new_zeros(generator.w_dim), tangents)
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[0])
 
     def __len__(self) -> int:
@@ -98,7 +100,7 @@ class Jacobian:
         start = 0
         while start < len(tangents):
             try:
-                block = vmap(self._derivative)(tangents[start : start + self._chunk])
+                block = self._propagated(tangents[start : start + self._chunk])
             except (RuntimeError, MemoryError) as error:
                 asked = shortage(error)
                 if asked is None:
@@ -114,6 +116,12 @@ class Jacobian:
             yield from block
             start += len(block)
 
+    def _propagated(self, tangents: Tensor) -> Tensor:
+        # One by vmap costs six times as much: a batch of one loses the channels-last layout.
+        if len(tangents) == 1:
+            return self._derivative(tangents[0])[None]
+        return vmap(self._derivative)(tangents)
+
 
 class GroupedJacobian:
     """J transposed where each group of layers has an offset of its own: their J side by side.
@@ -127,6 +135,7 @@ class GroupedJacobian:
         groups: slots of each group.
         resolution: side of the analysis grid.
         pixels: see `Jacobian`.
+        tangents: see `Jacobian`.
         chunk: see `Jacobian`.
 
     Raises:
@@ -140,10 +149,11 @@ class GroupedJacobian:
         groups: Sequence[Sequence[int]],
         resolution: int,
         pixels: Pixels = "averaged",
+        tangents: torch.dtype | None = None,
         chunk: int | None = None,
     ) -> None:
         def of_group(index: int) -> Jacobian:
-            return Jacobian(generator, ws, groups[index], resolution, pixels, chunk)
+            return Jacobian(generator, ws, groups[index], resolution, pixels, tangents, chunk)
 
         self._of_group = of_group
         self._current: tuple[int, Jacobian] | None = None
@@ -189,28 +199,6 @@ def _grey_nearest(image: Tensor, resolution: int) -> Tensor:
     """Image [3, H, H] as the published code resizes it, [1, resolution, resolution]."""
     nearest = torch.arange(resolution, device=image.device) * image.shape[-1] // resolution
     return image.mean(0, keepdim=True)[:, nearest][:, :, nearest]
-
-
-def linearization(image: Callable[[Tensor], Tensor], w: Tensor) -> Callable[[Tensor], Tensor]:
-    """The derivative of an image at w [d], as a function of one tangent; the primal is done once.
-
-    `torch.func.linearize` is silently wrong where a generator writes in place, so one random
-    tangent is compared with `jvp`, which then serves in its stead.
-    """
-
-    def reference(tangent: Tensor) -> Tensor:
-        return jvp(image, (w,), (tangent,))[1]
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Attempted to insert a get_attr Node")
-        _, derivative = linearize(image, w)
-    tangent = torch.randn(len(w), generator=torch.Generator().manual_seed(0)).to(w)
-    expected = reference(tangent)
-    error = (derivative(tangent) - expected).norm() / expected.norm()
-    if error < 1e3 * torch.finfo(w.dtype).eps:
-        return derivative
-    log.warning("linearize differs from jvp by %.1e, using jvp for every column", error)
-    return reference
 
 
 def _chunk_for_memory(derivative: Callable[[Tensor], Tensor], tangent: Tensor) -> int:

@@ -17,7 +17,7 @@ from torch.func import vjp, vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.jacobian import linearization
+from lowrankgan.linearization import linearization
 
 Array = NDArray[np.float64]
 Operator = Callable[[Array], Array]

@@ -14,6 +14,7 @@ from job import Job, run
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.images import to_bytes, to_unit
 from lowrankgan.jacobian import GroupedJacobian
+from lowrankgan.linearization import fast_tangents
 
 
 def main(job: Job) -> None:
@@ -22,7 +23,8 @@ def main(job: Job) -> None:
     ws, image, found = analysed(job, generator)
     masks = {name: mask[0] for name, mask in found.items()}
     groups = groups_of(s, generator)
-    columns = GroupedJacobian(generator, ws[0], groups, side, s["pixels"], s["chunk"])
+    tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype
+    columns = GroupedJacobian(generator, ws[0], groups, side, s["pixels"], tangents, s["chunk"])
     sensitivity = Sensitivity(side)
     held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))
     with _kept(job, columns.shape) if s["save"] else contextlib.nullcontext() as file:

@@ -41,7 +41,9 @@ def results() -> dict[str, Any]:
 
 
 def test_every_side_computed_the_same(results: dict[str, Any]) -> None:
-    assert max(results["jacobian"]["error"].values()) < 1e-4
+    errors = dict(results["jacobian"]["error"])
+    assert errors.pop("engine") < 0.02  # where the processor has units for bfloat16
+    assert max(errors.values()) < 1e-4
     assert results["krylov"]["error"] < 1e-2
     assert abs(results["factorization"]["excess"]["this"]) < 1e-3
     assert 0 < results["factorization"]["excess"]["published"] < 0.1

@@ -1,0 +1,108 @@
+"""The derivative of a generator at one latent as a function of a tangent: the primal is done once.
+
+`torch.func.linearize` does the same in the dtype of the primal. Here what is traced is at hand, so
+that it loses what only copies, and its constants may be rounded while the primal is not: the signs
+of activations and what styles are multiplied with are those of the exact image, and each tangent
+loses a few digits by itself. Measured on MobileStyleGAN, columns of a Jacobian are 1 % off in
+bfloat16, and 10 % where the whole generator is in it.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import jvp
+from torch.fx import GraphModule
+from torch.fx.experimental.const_fold import split_const_subgraphs
+from torch.fx.experimental.proxy_tensor import make_fx
+
+log = logging.getLogger(__name__)
+
+_EXACT = 1e3  # relative error, in units of the dtype's rounding, up to which a trace is right
+_ROUNDED = 0.05  # relative error up to which tangents in another dtype serve
+
+
+def fast_tangents(w: Tensor) -> torch.dtype:
+    """bfloat16 for a float32 latent on a processor with matrix units for it, else its own dtype."""
+    amx = w.device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
+    return torch.bfloat16 if amx and w.dtype == torch.float32 else w.dtype
+
+
+def linearization(
+    image: Callable[[Tensor], Tensor], w: Tensor, tangents: torch.dtype | None = None
+) -> Callable[[Tensor], Tensor]:
+    """Linearise an image at w.
+
+    A trace is silently wrong where a generator writes in place, and rounding may lose all of a
+    tangent, so one random tangent is compared with `jvp`; what is off does not serve.
+
+    Args:
+        image: of a latent, written functionally.
+        w: the latent, of any shape.
+        tangents: dtype to propagate them in; None is that of w.
+
+    Returns:
+        The derivative of a tangent, shaped and typed as w; its value is in the dtype of
+        `tangents`. Fit for `torch.func.vmap`.
+    """
+
+    def reference(tangent: Tensor) -> Tensor:
+        return jvp(image, (w,), (tangent,))[1]
+
+    probe = torch.randn(w.shape, generator=torch.Generator().manual_seed(0)).to(w)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Attempted to insert a get_attr Node")
+        folded = split_const_subgraphs(make_fx(reference)(probe))
+    _drop_copies(folded, w.dtype)
+    expected = reference(probe)
+    error = _difference(folded(probe), expected)
+    if not error < _EXACT * torch.finfo(w.dtype).eps:
+        log.warning("the trace differs from jvp by %.1e, using jvp for every column", error)
+        return reference
+    if tangents in (None, w.dtype):
+        return folded
+    rounded = _in_dtype(folded, w.dtype, tangents)
+    error = _difference(rounded(probe), expected)
+    if error < _ROUNDED:
+        return rounded
+    log.warning("tangents in %s are %.1e off, taking %s", tangents, error, w.dtype)
+    return folded
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+def _drop_copies(module: GraphModule, dtype: torch.dtype) -> None:
+    """Remove copies into the dtype that everything has, which forward mode leaves by broadcasts."""
+    for node in module.graph.nodes:
+        if node.target is torch.ops.aten._to_copy.default and node.kwargs.get("dtype") == dtype:
+            node.replace_all_uses_with(node.args[0])
+            module.graph.erase_node(node)
+    module.recompile()
+
+
+def _in_dtype(
+    module: GraphModule, before: torch.dtype, after: torch.dtype
+) -> Callable[[Tensor], Tensor]:
+    """A trace with its constants, and what it makes of tangents, in another dtype."""
+
+    def cast(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.detach().to(after) if value.dtype == before else value
+        return [cast(part) for part in value]
+
+    constants = {
+        str(node.target): cast(getattr(module, str(node.target)))
+        for node in module.graph.nodes
+        if node.op == "get_attr"
+    }
+    rounded = GraphModule(constants, module.graph)
+    for node in rounded.graph.nodes:
+        if node.kwargs.get("dtype") == before:
+            node.update_kwarg("dtype", after)
+    rounded.recompile()
+    return lambda tangent: rounded(tangent.to(after))

@@ -1,0 +1,70 @@
+"""Derivatives whose primal is done once; each generator's own are checked by `derivatives.py`."""
+
+import copy
+import logging
+
+import pytest
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+
+from lowrankgan.jacobian import Jacobian
+from lowrankgan.linearization import fast_tangents, linearization
+from tests.test_mobilestylegan import small_mobilestylegan
+
+
+@torch.no_grad()
+def test_rounded_tangents_are_nearer_than_a_rounded_generator() -> None:
+    seeded = torch.Generator().manual_seed(0)
+    ws = torch.randn(8, 8, generator=seeded, dtype=torch.float64)
+
+    def columns(dtype: torch.dtype, tangents: torch.dtype) -> Tensor:
+        generator = small_mobilestylegan().to(dtype)
+        return Jacobian(generator, ws.to(dtype), range(8), 16, tangents=tangents)[:].double()
+
+    exact = columns(torch.float64, torch.float64)
+    rounded = (columns(torch.float64, torch.bfloat16) - exact).norm() / exact.norm()
+    generator = (columns(torch.bfloat16, torch.bfloat16) - exact).norm() / exact.norm()
+    assert 1e-4 < rounded < 0.01
+    assert generator > 2 * rounded
+
+
+@torch.no_grad()
+def test_rounding_leaves_the_generator_as_it_is() -> None:
+    generator = small_mobilestylegan()
+    before = copy.deepcopy(generator.state_dict())
+    ws = torch.randn(8, 8, dtype=torch.float64)
+    Jacobian(generator, ws, range(8), 16, tangents=torch.bfloat16)[:]
+    for name, value in generator.state_dict().items():
+        assert value.dtype == torch.float64 and torch.equal(value, before[name])
+
+
+def test_what_rounding_loses_is_not_rounded(caplog: pytest.LogCaptureFixture) -> None:
+    w = torch.randn(4, dtype=torch.float64)
+
+    def image(v: Tensor) -> Tensor:
+        return (v.sin() * 1e4 + v.cos()) - v.sin() * 1e4
+
+    with torch.no_grad(), caplog.at_level(logging.WARNING):
+        found = linearization(image, w, torch.bfloat16)(torch.ones_like(w))
+    torch.testing.assert_close(found, -w.sin())
+    assert "off, taking torch.float64" in caplog.text
+
+
+def test_a_broadcast_leaves_no_copy() -> None:
+    w, noise = torch.randn(3, 1), torch.randn(1, 5)
+    with torch.no_grad():
+        derivative = linearization(lambda v: (v + noise) * 2, w)
+    assert isinstance(derivative, GraphModule)
+    assert torch.ops.aten._to_copy.default not in {node.target for node in derivative.graph.nodes}
+    tangent = torch.randn(3, 1)
+    torch.testing.assert_close(derivative(tangent), (2 * tangent).expand(3, 5))
+
+
+@pytest.mark.parametrize("units", [True, False])
+def test_fast_is_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, units: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units})
+    assert fast_tangents(torch.zeros(1)) == (torch.bfloat16 if units else torch.float32)
+    assert fast_tangents(torch.zeros(1, dtype=torch.float64)) == torch.float64

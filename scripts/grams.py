@@ -42,6 +42,7 @@ def save_grams(
     grams: Mapping[str, tuple[Array, Array]],
     groups: Sequence[Sequence[int]],
     others: Mapping[str, NDArray[np.generic]],
+    **said: str,
 ) -> None:
     """Write one image's (inside, outside) Gram matrices by region name, for `grams_of`.
 
@@ -50,12 +51,14 @@ def save_grams(
         grams: by region name.
         groups: slots that move, those of each group by an offset of its own.
         others: further arrays for the same file.
+        said: further metadata of it.
     """
     arrays = dict(others)
     for name, (inside, outside) in grams.items():
         arrays |= {f"inside/{name}": inside, f"outside/{name}": outside}
     kept = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    save_file(kept, job.output / "gram.safetensors", {"groups": json.dumps(groups)})
+    metadata = {"groups": json.dumps(groups), **said}
+    save_file(kept, job.output / "gram.safetensors", metadata)
 
 
 def save_directions(job: Job, directions: Mapping[str, Array]) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from lowrankgan.linearization import fast_tangents
 from tests.references import CHECKPOINTS
 from tests.workflows import snakemake
 
@@ -39,6 +42,8 @@ def test_a_checkpoint_runs_through_every_stage(
     (folder,) = tmp_path.glob("results/jacobian/*")  # of groups, for both methods
     columns = np.load(folder / "jacobian.npy").astype(np.float64)
     arrays = load_file(folder / "gram.safetensors")
+    with safe_open(folder / "gram.safetensors", "numpy") as file:
+        assert file.metadata()["tangents"] == str(fast_tangents(torch.zeros(1)))
     name = next(key for key in arrays if key.startswith("mask/")).removeprefix("mask/")
     rows = columns[:, :, arrays[f"mask/{name}"]].reshape(len(columns), -1)
     inside = arrays[f"inside/{name}"]

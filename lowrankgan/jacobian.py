@@ -7,18 +7,17 @@ linearised once; every column then costs about one forward pass.
 
 import logging
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import vmap
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.linearization import linearization
+from lowrankgan.linearization import Derivative, linearization
 from lowrankgan.memory import shortage
 from lowrankgan.progress import progress
 
@@ -46,9 +45,12 @@ class Jacobian:
         resolution: side of the analysis grid.
         pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
             authors take it, the mean of RGB at the nearest neighbours, C = 1.
-        tangents: dtype in which columns are propagated, see `linearization`; None is that of ws.
+        tangents: dtype to propagate columns in, see `linearization`; None is that of ws.
         chunk: tangents that are propagated together; None adapts it to the free memory. Either
             way it is halved when memory runs out.
+
+    Attributes:
+        tangents: dtype in which columns are.
 
     Raises:
         LowRankGANError: memory is too small for a single tangent, or a value is not finite.
@@ -77,7 +79,8 @@ class Jacobian:
         self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
         with torch.no_grad():
             self._derivative = linearization(image, ws.new_zeros(generator.w_dim), tangents)
-            self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[0])
+            self.tangents = self._derivative.dtype
+            self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[:1])
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -100,7 +103,7 @@ class Jacobian:
         start = 0
         while start < len(tangents):
             try:
-                block = self._propagated(tangents[start : start + self._chunk])
+                block = self._derivative(tangents[start : start + self._chunk])
             except (RuntimeError, MemoryError) as error:
                 asked = shortage(error)
                 if asked is None:
@@ -115,12 +118,6 @@ class Jacobian:
                 continue
             yield from block
             start += len(block)
-
-    def _propagated(self, tangents: Tensor) -> Tensor:
-        # One by vmap costs six times as much: a batch of one loses the channels-last layout.
-        if len(tangents) == 1:
-            return self._derivative(tangents[0])[None]
-        return vmap(self._derivative)(tangents)
 
 
 class GroupedJacobian:
@@ -137,6 +134,9 @@ class GroupedJacobian:
         pixels: see `Jacobian`.
         tangents: see `Jacobian`.
         chunk: see `Jacobian`.
+
+    Attributes:
+        tangents: dtypes in which columns of the groups so far were.
 
     Raises:
         LowRankGANError: see `Jacobian`.
@@ -157,6 +157,7 @@ class GroupedJacobian:
 
         self._of_group = of_group
         self._current: tuple[int, Jacobian] | None = None
+        self.tangents: set[torch.dtype] = set()
         self._w_dim, self._ws = generator.w_dim, ws
         self.shape = (len(groups) * generator.w_dim, _CHANNELS[pixels], resolution, resolution)
 
@@ -181,6 +182,7 @@ class GroupedJacobian:
         if self._current is None or self._current[0] != index:
             self._current = None
             self._current = index, self._of_group(index)
+            self.tangents.add(self._current[1].tangents)
         return self._current[1]
 
 
@@ -201,7 +203,7 @@ def _grey_nearest(image: Tensor, resolution: int) -> Tensor:
     return image.mean(0, keepdim=True)[:, nearest][:, :, nearest]
 
 
-def _chunk_for_memory(derivative: Callable[[Tensor], Tensor], tangent: Tensor) -> int:
+def _chunk_for_memory(derivative: Derivative, tangent: Tensor) -> int:
     """Number of tangents that half of the free memory holds, from the need of one."""
     if tangent.is_cuda:
         torch.cuda.reset_peak_memory_stats(tangent.device)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import vjp, vmap
+from torch.func import vjp
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
@@ -74,7 +74,7 @@ def region_operator(
 
     def multiply(vectors: Array) -> Array:
         tangents = torch.from_numpy(vectors).to(origin)
-        found = [backward(change)[0] for t in tangents.split(2) for change in vmap(forward)(t)]
+        found = [backward(change)[0] for t in tangents.split(2) for change in forward(t)]
         return torch.stack(found).double().cpu().numpy() / rows
 
     return multiply

@@ -10,11 +10,12 @@ bfloat16, and 10 % where the whole generator is in it.
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import jvp
+from torch.func import jvp, vmap
 from torch.fx import GraphModule
 from torch.fx.experimental.const_fold import split_const_subgraphs
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -25,6 +26,26 @@ _EXACT = 1e3  # relative error, in units of the dtype's rounding, up to which a 
 _ROUNDED = 0.05  # relative error up to which tangents in another dtype serve
 
 
+@dataclass(frozen=True)
+class Derivative:
+    """The derivative of an image at one latent w.
+
+    Attributes:
+        function: of one tangent, shaped and typed as w.
+        dtype: in which tangents are propagated; that of what the function returns.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    dtype: torch.dtype
+
+    def __call__(self, tangents: Tensor) -> Tensor:
+        """Propagate n tangents [n, *w.shape] together."""
+        # One by vmap costs six times as much: a batch of one loses the channels-last layout.
+        if len(tangents) == 1:
+            return self.function(tangents[0])[None]
+        return vmap(self.function)(tangents)
+
+
 def fast_tangents(w: Tensor) -> torch.dtype:
     """bfloat16 for a float32 latent on a processor with matrix units for it, else its own dtype."""
     amx = w.device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
@@ -33,7 +54,7 @@ def fast_tangents(w: Tensor) -> torch.dtype:
 
 def linearization(
     image: Callable[[Tensor], Tensor], w: Tensor, tangents: torch.dtype | None = None
-) -> Callable[[Tensor], Tensor]:
+) -> Derivative:
     """Linearise an image at w.
 
     A trace is silently wrong where a generator writes in place, and rounding may lose all of a
@@ -42,11 +63,7 @@ def linearization(
     Args:
         image: of a latent, written functionally.
         w: the latent, of any shape.
-        tangents: dtype to propagate them in; None is that of w.
-
-    Returns:
-        The derivative of a tangent, shaped and typed as w; its value is in the dtype of
-        `tangents`. Fit for `torch.func.vmap`.
+        tangents: dtype to propagate them in, where that serves; None is that of w.
     """
 
     def reference(tangent: Tensor) -> Tensor:
@@ -61,15 +78,15 @@ def linearization(
     error = _difference(folded(probe), expected)
     if not error < _EXACT * torch.finfo(w.dtype).eps:
         log.warning("the trace differs from jvp by %.1e, using jvp for every column", error)
-        return reference
-    if tangents in (None, w.dtype):
-        return folded
+        return Derivative(reference, w.dtype)
+    if tangents is None or tangents == w.dtype:
+        return Derivative(folded, w.dtype)
     rounded = _in_dtype(folded, w.dtype, tangents)
     error = _difference(rounded(probe), expected)
     if error < _ROUNDED:
-        return rounded
+        return Derivative(rounded, tangents)
     log.warning("tangents in %s are %.1e off, taking %s", tangents, error, w.dtype)
-    return folded
+    return Derivative(folded, w.dtype)
 
 
 def _difference(found: Tensor, expected: Tensor) -> float:
@@ -101,8 +118,4 @@ def _in_dtype(
         if node.op == "get_attr"
     }
     rounded = GraphModule(constants, module.graph)
-    for node in rounded.graph.nodes:
-        if node.kwargs.get("dtype") == before:
-            node.update_kwarg("dtype", after)
-    rounded.recompile()
     return lambda tangent: rounded(tangent.to(after))

@@ -37,7 +37,8 @@ def main(job: Job) -> None:
         grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
     arrays |= {f"mask/{name}": mask for name, mask in masks.items()}
-    save_grams(job, grams, groups, arrays, tangents=str(tangents))
+    taken = ", ".join(sorted(map(str, columns.tangents)))
+    save_grams(job, grams, groups, arrays, tangents=taken)
 
 
 @contextlib.contextmanager

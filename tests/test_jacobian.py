@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from lowrankgan import jacobian as module
+from lowrankgan import linearization
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
@@ -114,7 +114,7 @@ def test_out_of_memory_halves_the_chunk(
 
         return call
 
-    monkeypatch.setattr(module, "vmap", vmap)
+    monkeypatch.setattr(linearization, "vmap", vmap)
     with caplog.at_level(logging.WARNING):
         found = jacobian(generator, generator.broadcast(w[None])[0], range(8), 16, chunk=8)
     torch.testing.assert_close(found, expected)
@@ -122,7 +122,7 @@ def test_out_of_memory_halves_the_chunk(
 
 
 def test_memory_for_not_even_one_tangent_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Jacobian, "_propagated", lambda *_: torch.empty(1 << 52))
+    monkeypatch.setattr(linearization.Derivative, "__call__", lambda *_: torch.empty(1 << 52))
     with pytest.raises(LowRankGANError, match=r"one tangent .* asked for 18014398509481984 bytes"):
         jacobian(
             small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64), range(8), 16, chunk=4

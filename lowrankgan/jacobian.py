@@ -50,7 +50,7 @@ class Jacobian:
             way it is halved when memory runs out.
 
     Attributes:
-        tangents: dtype in which columns are.
+        tangents: dtype in which columns are propagated.
 
     Raises:
         LowRankGANError: memory is too small for a single tangent, or a value is not finite.
@@ -136,7 +136,7 @@ class GroupedJacobian:
         chunk: see `Jacobian`.
 
     Attributes:
-        tangents: dtypes in which columns of the groups so far were.
+        tangents: dtypes in which columns of the groups so far were propagated.
 
     Raises:
         LowRankGANError: see `Jacobian`.

@@ -23,7 +23,8 @@ def main(job: Job) -> None:
     for seed, ws in progress(list(zip(seeds, faces.split(1), strict=True)), "faces"):
         with torch.inference_mode():
             image = to_bytes(to_unit(generator.synthesis(ws)))
-        Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png")
+        # At the default level PNG takes as long as the rendering, and is a tenth smaller.
+        Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png", compress_level=1)
         shown += [*image]
     contact_sheet(shown, job.output / "faces.png")
 

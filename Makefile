@@ -4,6 +4,7 @@
 # make train                                 a BigGAN of its own, see conf/train
 # make test, make test-slurm, make lint      what CI runs
 # make audit, make sbom                      advisories on the lock file, software bill of materials
+# make readme                                its tables, from docs/results and benchmarks
 # make bench, make bench-gpu                 speed, both sides in one process: benchmarks/results.md
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -13,9 +14,9 @@ export ARGS PROFILE
 
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-SOURCES := lowrankgan workflow scripts benchmarks tests
+SOURCES := lowrankgan workflow scripts benchmarks docs tests
 
-.PHONY: run paper train test test-slurm lint format audit sbom bench bench-gpu
+.PHONY: run paper train test test-slurm lint format readme audit sbom bench bench-gpu
 .DELETE_ON_ERROR:
 
 run: .venv/.complete
@@ -56,6 +57,9 @@ format: .venv/.complete
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/snakefmt Snakefile workflow/rules
+
+readme: .venv/.complete
+	$(BIN)/python -m docs.readme
 
 audit: .venv/.tools
 	@.ci/audit .venv/tools/bin/pip-audit

@@ -170,6 +170,7 @@ def _secant(
     exponent = float(np.clip(exponent, *_EXPONENTS))
     step, change = below[-1] if below else above[0]
     step *= float(np.clip((target / change) ** (1 / exponent), 1 / _MAX_GROWTH, _MAX_GROWTH))
-    if below and above and not 1.01 * first[0] < step < second[0] / 1.01:
+    # So close to an end it would tell nothing new; a little farther, it mends a near miss.
+    if below and above and not 1.001 * first[0] < step < second[0] / 1.001:
         return float(np.sqrt(first[0] * second[0]))
     return step

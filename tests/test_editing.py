@@ -95,6 +95,17 @@ def test_a_saturating_change_is_found_by_few_renderings() -> None:
     assert len(face.rendered) <= 9
 
 
+@pytest.mark.parametrize("length", np.geomspace(0.1, 20, 40))
+def test_a_near_miss_on_a_steep_change_is_mended_by_few_renderings(length: float) -> None:
+    def change(step: float) -> float:
+        ratio = abs(step) / length
+        return float(0.002 * ratio + 0.02 / (1 + np.exp(8 - 8 * ratio)))
+
+    face = _Face(change)
+    assert face.search({"mse": 0.01}, tolerance=0.02, max_step=60).match("mse")[1]
+    assert len(face.rendered) <= 9
+
+
 def test_a_direction_that_cannot_reach_has_failed_at_the_largest_step() -> None:
     face = _Face(lambda step: 0.001 * np.tanh(abs(step)))
     found = face.search({"mse": 0.05}, tolerance=0.02, max_step=10).match("mse")

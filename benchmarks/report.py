@@ -20,6 +20,7 @@ from lowrankgan.figures.style import (
     styled,
 )
 from lowrankgan.files import replacing
+from lowrankgan.tables import markdown_table
 
 _UNITS = {"seconds": "time", "gb": "memory"}
 _NAMES = {"d": "d", "resolution": "resolution", "regions": "regions"}
@@ -146,31 +147,32 @@ def _ratio(over: Sequence[float], under: Sequence[float]) -> tuple[float, float,
 
 def table(results: Mapping[str, Any]) -> str:
     """Markdown: the ratios, what was measured in seconds and GB, the exponents, the machine."""
-    lines = ["| ratio of times | median (range over repeats) | aim | relative error | |"]
-    lines.append("|---|---|---|---|---|")
+    compared = []
     for ratio in ratios(results):
         middle, low, high = (f"{value:#.3g}".rstrip(".") for value in ratio.values)
         spread = f"{middle} ({low} to {high})" if low != high else f"{middle} (once)"
-        lines.append(f"| {ratio.name} | {spread} | {ratio.aim} | {ratio.error} | {ratio.note} |")
-    lines += ["", "| limit | measured | aim |", "|---|---|---|"]
-    lines += [f"| {name} | {value} | {aim} |" for name, value, aim in _limits(results)]
+        compared.append([ratio.name, spread, ratio.aim, ratio.error, ratio.note])
+    head = ["ratio of times", "median (range over repeats)", "aim", "relative error", ""]
+    parts = [markdown_table(head, compared)]
+    parts.append(markdown_table(["limit", "measured", "aim"], _limits(results)))
     if "scaling" in results:
-        lines += ["", "| cost grows with | as its power, time | memory | measured at |"]
-        lines.append("|---|---|---|---|")
-        for size, found in results["scaling"]["sizes"].items():
-            powers = " | ".join(f"{found['exponent'][key]:.2f}" for key in _UNITS)
-            values = ", ".join(map(str, found["value"]))
-            lines.append(f"| {_NAMES[size]} | {powers} | {values} |")
+        head = ["cost grows with", "as its power, time", "memory", "measured at"]
+        parts.append(markdown_table(head, _powers(results["scaling"]["sizes"])))
     machine = results["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
     device = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"
-    lines += [
-        "",
-        f"{results['jacobian']['generator']}; J at {results['jacobian']['resolution']} px.",
-    ]
     load = " to ".join(f"{value:.1f}" for value in machine["load"])
-    lines += [f"{device}, load {load} from start to end; {machine['date']}; {versions}."]
-    return "\n".join(lines) + "\n"
+    parts.append(
+        f"{results['jacobian']['generator']}; J at {results['jacobian']['resolution']} px.\n"
+        f"{device}, load {load} from start to end; {machine['date']}; {versions}.\n"
+    )
+    return "\n".join(parts)
+
+
+def _powers(sizes: Mapping[str, Any]) -> Iterator[list[str]]:
+    for size, found in sizes.items():
+        powers = [f"{found['exponent'][key]:.2f}" for key in _UNITS]
+        yield [_NAMES[size], *powers, ", ".join(map(str, found["value"]))]
 
 
 def _limits(results: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,13 +1,14 @@
 """The README's tables, each between two comments there, from the results that are committed."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lowrankgan.files import replacing
+from lowrankgan.tables import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -29,9 +30,8 @@ def _methods() -> str:
     tried, cells = table["faces"].max(), dict[str, dict[tuple[str, str], str]]()
     for row in table.itertuples():
         method = _AUTHORS if str(row.method).startswith("authors") else f"`{row.method}`"
-        interval = f"{_number(row.low)} to {_number(row.high)}"
         reached = "" if row.faces == tried else f", {row.faces} faces"
-        cell = f"{_number(row.ratio)} ({interval}{reached})"
+        cell = _interval(row.ratio, row.low, row.high, reached)
         cells.setdefault(method, {})[str(row.region), str(row.target)] = cell
     columns = {
         (region, target): name.format(region)
@@ -43,7 +43,7 @@ def _methods() -> str:
         }.items()
     }
     rows = [[name, *(found[column] for column in columns)] for name, found in cells.items()]
-    return _markdown(["outside over that of `ours`", *columns.values()], rows)
+    return markdown_table(["outside over that of `ours`", *columns.values()], rows)
 
 
 def _spill() -> str:
@@ -54,18 +54,17 @@ def _spill() -> str:
         ratios = (part[1] / whole[1], part[0] / whole[0], whole[0] / whole[1], beyond)
         rows.append([name, *map(_number, ratios)])
     head = ["region, LPIPS inside", "spill, share of the authors' outside", "of `ours`"]
-    return _markdown([*head, "`ours` over the authors'", "the same beyond the spill"], rows)
+    return markdown_table([*head, "`ours` over the authors'", "the same beyond the spill"], rows)
 
 
 def _identity() -> str:
     def cell(found: Any) -> str:
-        mean, low, high = (_number(found.loc["identity", name]) for name in ("mean", "low", "high"))
-        share, faces = (found.loc["same_person", name] for name in ("mean", "counted"))
-        same = "all" if share == 1 else f"{share * faces:.0f} of {faces:.0f}"
-        return f"{mean} ({low} to {high}), {same}"
+        apart = _interval(*found.loc["identity", ["mean", "low", "high"]])
+        share, faces = found.loc["same_person", ["mean", "counted"]]
+        return f"{apart}, {'all' if share == 1 else f'{share * faces:.0f} of {faces:.0f}'}"
 
     rows = [[name, *map(cell, both)] for name, *both in _by_lpips()]
-    return _markdown(["region, LPIPS inside", "`ours`", _AUTHORS], rows)
+    return markdown_table(["region, LPIPS inside", "`ours`", _AUTHORS], rows)
 
 
 def _by_lpips() -> Iterator[tuple[str, Any, Any]]:
@@ -91,15 +90,13 @@ def _default() -> str:
         for method in ("projected", "constrained")
         for region in _REGIONS
     ]
-    return _markdown(["region", "method", *columns], rows)
+    return markdown_table(["region", "method", *columns], rows)
 
 
 def _garments() -> str:
     keys = ("method", "target", "measure", "region", "on")
-    cells, edit = (
-        _ratios("biggan_fashion/classes.csv", *keys),
-        ("constrained", "mse", "mse_outside"),
-    )
+    cells = _ratios("biggan_fashion/classes.csv", *keys)
+    edit = ("constrained", "mse", "mse_outside")
     classes = {"pullovers": "average", "coats": "class 4", "shirts": "class 6"}
     classes |= {"T-shirts": "class 0"}
     regions = {"sleeves": "garment_sleeves", "collar": "garment_collar", "left half": "left_half"}
@@ -107,7 +104,7 @@ def _garments() -> str:
         [name, *(cells[*edit, region, on] for on in classes.values())]
         for name, region in regions.items()
     ]
-    return _markdown(["region, found on pullovers", *classes], rows)
+    return markdown_table(["region, found on pullovers", *classes], rows)
 
 
 def _speed() -> str:
@@ -118,21 +115,20 @@ def _speed() -> str:
 def _ratios(path: str, *keys: str) -> dict[Any, str]:
     """Ratios with their intervals, by the keys."""
     table = _read(path).set_index([*keys])[["ratio", "low", "high"]]
-    return {key: "{:.2f} ({:.2f} to {:.2f})".format(*row) for key, *row in table.itertuples()}
+    return {key: _interval(*row) for key, *row in table.itertuples()}
 
 
 def _read(path: str) -> pd.DataFrame:
     return pd.read_csv(ROOT / "docs" / "results" / path)
 
 
+def _interval(middle: Any, low: Any, high: Any, note: str = "") -> str:
+    return f"{_number(middle)} ({_number(low)} to {_number(high)}{note})"
+
+
 def _number(value: Any) -> str:
     """Three digits or two, for values differ by a thousand."""
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]) + "\n"
 
 
 _TABLES: dict[str, Callable[[], str]] = {

@@ -5,7 +5,7 @@ direction, face and target of matched change, with a bool column `reached` and o
 measure. Faces that did not reach the target enter no mean; their share is reported beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +194,12 @@ def write_table(table: pd.DataFrame, stem: Path, caption: str, digits: int) -> N
     for suffix, content in contents.items():
         with replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
             temporary.write_text(content, encoding="utf-8")
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose cells are not padded, for some are many times as long as others."""
+    lines = [f"| {' | '.join(cells)} |\n" for cells in (head, *rows)]
+    return "".join([lines[0], "|---" * len(head) + "|\n", *lines[1:]])
 
 
 def _text(value: Any, digits: int) -> str:

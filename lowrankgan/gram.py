@@ -28,7 +28,6 @@ def gram_matrices(
     masks: Mapping[str, NDArray[np.bool_]],
     held: int | None = None,
     seen: Callable[[Tensor], None] | None = None,
-    shares: Mapping[str, Tensor] | None = None,
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Form M = J^T J / rows inside and outside of every region.
 
@@ -45,8 +44,6 @@ def gram_matrices(
         masks: region name to bool mask [R, R].
         held: columns in memory at a time, at least 2; None holds all.
         seen: told the columns [n, C, R, R] in order, each of them once.
-        shares: region name to the share [P] of it in each place of columns [C, P], where these are
-            not the pixels of the masks; None is all of the mask and nothing else.
 
     Returns:
         Region name to (inside, outside), each [d, d] float64 and exactly symmetric.
@@ -54,7 +51,7 @@ def gram_matrices(
     Raises:
         LowRankGANError: a region is empty or covers the whole image.
     """
-    sums = _Sums(len(columns), masks, shares)
+    sums = _Sums(len(columns), masks)
     for start, block in _blocks(columns, held):
         if seen is not None:
             seen(block)
@@ -80,15 +77,9 @@ def _partners(columns: Columns, held: int | None, first: int) -> Iterator[tuple[
 class _Sums:
     """Sums of products of columns over every region and over the whole image."""
 
-    def __init__(
-        self,
-        d: int,
-        masks: Mapping[str, NDArray[np.bool_]],
-        shares: Mapping[str, Tensor] | None,
-    ) -> None:
+    def __init__(self, d: int, masks: Mapping[str, NDArray[np.bool_]]) -> None:
         self._area, self._channels = 0, 0
-        self._areas: dict[str, int] = {}
-        self._places: dict[str, tuple[Tensor, Tensor | None]] = {}
+        self._pixels: dict[str, Tensor] = {}
         for name, mask in masks.items():
             self._area, count = mask.size, int(mask.sum())
             if not 0 < count < mask.size:
@@ -96,12 +87,7 @@ class _Sums:
                     f"region {name!r} covers {count} of {mask.size} pixels of the analysis grid; "
                     "inside and outside both need at least one"
                 )
-            self._areas[name] = count
-            if shares is None:
-                self._places[name] = torch.from_numpy(mask.ravel().nonzero()[0]), None
-            else:
-                places = shares[name].nonzero()[:, 0]
-                self._places[name] = places, shares[name][places]
+            self._pixels[name] = torch.from_numpy(mask.ravel().nonzero()[0])
         self._totals = {name: np.zeros((d, d)) for name in masks}
         self._whole = np.zeros((d, d))
 
@@ -110,14 +96,14 @@ class _Sums:
         self._channels = left.shape[1]
         place = slice(row, row + len(left)), slice(column, column + len(right))
         self._whole[place] = _products(left, right, slice(None))
-        for name, (places, weights) in self._places.items():
-            self._totals[name][place] = _products(left, right, places, weights)
+        for name, pixels in self._pixels.items():
+            self._totals[name][place] = _products(left, right, pixels)
 
     def grams(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
         # The complement by subtraction: one sweep over J serves any number of regions.
         whole, found = _symmetric(self._whole), {}
-        for name, count in self._areas.items():
-            inside = _symmetric(self._totals[name])
+        for name, pixels in self._pixels.items():
+            inside, count = _symmetric(self._totals[name]), len(pixels)
             outside = (whole - inside) / (self._channels * (self._area - count))
             found[name] = (inside / (self._channels * count), outside)
         return found
@@ -127,22 +113,18 @@ def _symmetric(upper: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.triu(upper) + np.triu(upper, 1).T
 
 
-def _products(
-    left: Tensor, right: Tensor, places: Tensor | slice, weights: Tensor | None = None
-) -> NDArray[np.float64]:
-    """Products of columns, summed over channels and some of the pixels, or weighted ones.
+def _products(left: Tensor, right: Tensor, pixels: Tensor | slice) -> NDArray[np.float64]:
+    """Products of columns, summed over channels and some of the pixels.
 
     Of columns with themselves, below the diagonal only what shares a strip with it.
     """
     total = torch.zeros(len(left), len(right), dtype=torch.float64, device=left.device)
     for channel in range(left.shape[1]):
-        one = left[:, channel].flatten(1)[:, places]
-        other = one if right is left else right[:, channel].flatten(1)[:, places]
+        one = left[:, channel].flatten(1)[:, pixels]
+        other = one if right is left else right[:, channel].flatten(1)[:, pixels]
         for start in range(0, one.shape[1], _PIXELS):
             part = one[:, start : start + _PIXELS].double()
             same = part if other is one else other[:, start : start + _PIXELS].double()
-            if weights is not None:
-                same = same * weights[start : start + _PIXELS].to(same)
             for row in range(0, len(part), _STRIP):
                 first = row if other is one else 0
                 total[row : row + _STRIP, first:].addmm_(part[row : row + _STRIP], same[first:].T)

@@ -2,21 +2,19 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 from torch import Tensor
 
-from edited import perceptual_of
 from faces import analysed, generator_of, groups_of
 from grams import save_grams
 from job import Job, run
 from lowrankgan.gram import Sensitivity, gram_matrices
 from lowrankgan.images import to_bytes, to_unit
-from lowrankgan.jacobian import GroupedJacobian, Pixels
+from lowrankgan.jacobian import GroupedJacobian
 from lowrankgan.linearization import fast_tangents
-from lowrankgan.perceptual_jacobian import PerceptualJacobian
 
 
 def main(job: Job) -> None:
@@ -26,10 +24,9 @@ def main(job: Job) -> None:
     masks = {name: mask[0] for name, mask in found.items()}
     groups = groups_of(s, generator)
     tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype
-    perceptual = s["pixels"] == "perceptual"
-    pixels: Pixels = "averaged" if perceptual else s["pixels"]
-    columns = GroupedJacobian(generator, ws[0], groups, side, pixels, tangents, s["chunk"])
+    columns = GroupedJacobian(generator, ws[0], groups, side, s["pixels"], tangents, s["chunk"])
     sensitivity = Sensitivity(side)
+    held = int(s["memory_gb"] * 1e9 / (4 * math.prod(columns.shape[1:])))
     with _kept(job, columns.shape) if s["save"] else contextlib.nullcontext() as file:
 
         def seen(block: Tensor) -> None:
@@ -37,21 +34,11 @@ def main(job: Job) -> None:
             if file:
                 file.write(block.float().cpu().numpy().tobytes())
 
-        if perceptual:
-            features = PerceptualJacobian(columns, image[0], perceptual_of(job, "alex"), seen)
-            held = _held(job, features.shape)
-            grams = gram_matrices(features, masks, held, shares=features.shares(masks))
-        else:
-            grams = gram_matrices(columns, masks, _held(job, columns.shape), seen)
+        grams = gram_matrices(columns, masks, held, seen)
     arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
     arrays |= {f"mask/{name}": mask for name, mask in masks.items()}
     taken = ", ".join(sorted(map(str, columns.tangents)))
     save_grams(job, grams, groups, arrays, tangents=taken)
-
-
-def _held(job: Job, shape: Sequence[int]) -> int:
-    """Columns that the memory holds."""
-    return int(job.settings["memory_gb"] * 1e9 / (4 * math.prod(shape[1:])))
 
 
 @contextlib.contextmanager

@@ -39,7 +39,10 @@ class Analysis:
             next((j for j, at in self._grouped if at == seed and _holds(j, jacobian)), jacobian)
             for seed in seeds
         ]
-        steps = [self._jacobian(one, seed) for one, seed in zip(computed, seeds, strict=True)]
+        steps = [
+            Step("jacobian", one.model_dump(mode="json") | self._regions, self._inputs([seed]))
+            for one, seed in zip(computed, seeds, strict=True)
+        ]
         settings: dict[str, Any] = {"regions": sorted(self._sources.regions)}
         if any(one != jacobian for one in computed):
             settings["joined"] = jacobian.model_dump(mode="json")["layers"]
@@ -58,12 +61,6 @@ class Analysis:
             settings["tolerance"] = self._c.factorization.tolerance
             settings["max_iterations"] = self._c.factorization.max_iterations
         return Step("factorize", settings, {"jacobian": grams.jacobians})
-
-    def _jacobian(self, jacobian: Jacobian, seed: int) -> Step:
-        inputs = self._inputs([seed])
-        if jacobian.pixels == "perceptual":
-            inputs["perceptual"] = self._sources.perceptual
-        return Step("jacobian", jacobian.model_dump(mode="json") | self._regions, inputs)
 
     def _inputs(self, seeds: Sequence[int]) -> dict[str, list[Step]]:
         return self._sources.image_inputs(self._sources.sample(seeds), self._sources.analysed)

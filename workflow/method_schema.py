@@ -20,9 +20,8 @@ class Jacobian(Strict):
     splits: tuple[Annotated[int, Field(ge=1)], ...]
     """Slots before which the layers are cut into groups, each moved by an offset of its own; none:
     all layers are moved alike."""
-    pixels: Literal["averaged", "published", "perceptual"]
-    """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it, or
-    the features of LPIPS of the first, see `lowrankgan.perceptual_jacobian`."""
+    pixels: Literal["averaged", "published"]
+    """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
     tangents: Literal["fast", "exact"]
     """Fast: columns in bfloat16 where the processor has matrix units for it, then twice as fast
     and 1 % off. Exact: in the dtype of the generator."""

@@ -7,7 +7,7 @@ a trunk is never random, which would give numbers that look like distances.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -76,27 +76,15 @@ class Perceptual:
         Raises:
             LowRankGANError: the images have another shape or are too small.
         """
-        layers = tuple(self._layers(images))
-        return Features(layers, (images.shape[2], images.shape[3]))
-
-    def weighted_features(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Features in the metric of LPIPS, differentiable in the images.
-
-        Squared differences of two images' features, summed over channels, are what `distance_map`
-        up-samples and adds up.
-
-        Args:
-            images: see `features`.
-
-        Returns:
-            Five maps [N, C_l, H_l, W_l].
-
-        Raises:
-            LowRankGANError: see `features`.
-        """
-        heads = (head.model[-1].weight for head in self._model.lins)
-        pairs = zip(self._layers(images), heads, strict=True)
-        return tuple(layer * head.sqrt() for layer, head in pairs)
+        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _MIN_SIZE:
+            raise LowRankGANError(
+                f"images: expected [N, 3, H, W] of at least {_MIN_SIZE} px, "
+                f"got {list(images.shape)}"
+            )
+        x = images.to(self.device, torch.float32).clamp(0, 1) * 2 - 1
+        layers = self._model.net(self._model.scaling_layer(x))
+        height, width = images.shape[2:]
+        return Features(tuple(_normalize(layer) for layer in layers), (height, width))
 
     @torch.no_grad()
     def distance(self, a: Features, b: Features) -> Tensor:
@@ -111,15 +99,6 @@ class Perceptual:
             for d in self._differences(a, b)
         ]
         return torch.stack(maps).sum(0).squeeze(1)
-
-    def _layers(self, images: Tensor) -> Iterator[Tensor]:
-        if images.ndim != 4 or images.shape[1] != 3 or min(images.shape[2:]) < _MIN_SIZE:
-            raise LowRankGANError(
-                f"images: expected [N, 3, H, W] of at least {_MIN_SIZE} px, "
-                f"got {list(images.shape)}"
-            )
-        x = images.to(self.device, torch.float32).clamp(0, 1) * 2 - 1
-        yield from map(_normalize, self._model.net(self._model.scaling_layer(x)))
 
     def _differences(self, a: Features, b: Features) -> list[Tensor]:
         pairs = zip(self._model.lins, a.layers, b.layers, strict=True)

@@ -155,20 +155,34 @@ def test_directions_of_few_images_are_ordered_on_further_faces() -> None:
     }
 
 
-def test_what_pictures_wait_for_is_measured_first_and_then_what_takes_longest() -> None:
+def test_what_most_work_waits_for_comes_first_and_pictures_last() -> None:
     plan = _plan()
     urgent = urgencies(plan.steps)
-    drawn = {step.key for step in plan.methods.values()}
+
+    def of(stage: str) -> dict[str, float]:
+        return {key: urgent[key] for name, key in plan.steps if name == stage}
+
+    metrics, drawn = of("metrics"), {step.key for step in plan.methods.values()}
     faces = {
         key: len(plan.steps["metrics", key].parents["sample"][0].settings["seeds"])
-        for key in urgent
+        for key in metrics.keys() - drawn
     }
-    order = sorted(urgent, key=lambda key: -urgent[key])
+    order = sorted(metrics, key=lambda key: -metrics[key])
     assert set(order[: len(drawn)]) == drawn
     others = [faces[key] for key in order[len(drawn) :]]
     assert others == sorted(others, reverse=True)
     assert len(set(others)) == 2
-    assert all(-1 < priority < 1 for priority in urgent.values())
+    assert max(of("picture").values()) < min(metrics.values())
+    assert min(of("subspace").values()) > max(of("picture").values())
+    assert all(0 <= priority <= 1 for priority in urgent.values())
+
+
+def test_edits_that_give_directions_their_order_come_before_those_along_them() -> None:
+    plan = _plan("subspace=[ours]", *_OURS, "sample.analysis_seeds=[0]")
+    urgent = urgencies(plan.steps)
+    (order,) = (s for s in plan.steps.values() if s.settings.get("solver") == "ranked")
+    (tried,) = order.parents["metrics"]
+    assert urgent[tried.key] > urgent[plan.methods["ours"].key]
 
 
 def test_identity_is_measured_where_edits_are_shown() -> None:

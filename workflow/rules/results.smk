@@ -62,6 +62,7 @@ rule picture:
         "results/picture/{key}/log.txt",
     benchmark:
         "results/picture/{key}/benchmark.tsv"
+    priority: lambda wildcards: urgent[wildcards.key]
     conda:
         "../../environment.yml"
     resources:

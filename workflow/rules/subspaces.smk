@@ -67,6 +67,7 @@ rule candidates:
         "results/candidates/{key}/log.txt",
     benchmark:
         "results/candidates/{key}/benchmark.tsv"
+    priority: lambda wildcards: urgent[wildcards.key]
     conda:
         "../../environment.yml"
     threads: 1
@@ -141,6 +142,7 @@ rule subspace:
         "results/subspace/{key}/log.txt",
     benchmark:
         "results/subspace/{key}/benchmark.tsv"
+    priority: lambda wildcards: urgent[wildcards.key]
     conda:
         "../../environment.yml"
     threads: 1

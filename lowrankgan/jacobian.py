@@ -7,7 +7,7 @@ linearised once; every column then costs about one forward pass.
 
 import logging
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import psutil
@@ -30,55 +30,28 @@ _MEMORY_SHARE = 0.5
 _CHANNELS: dict[Pixels, int] = {"averaged": 3, "published": 1}
 
 
-class Jacobian:
-    """J transposed at one latent, its rows computed when they are asked for.
-
-    `jacobian[a:b]` is a tensor [b - a, C, resolution, resolution] in the generator's dtype and on
-    its device: entry j is the derivative of the image (nominally in [-1, 1]) by component j of an
-    offset that is added to the w of every chosen layer.
+class _Columns:
+    """Derivatives of an image along some tangents, computed when they are asked for.
 
     Args:
-        generator: written functionally, see `Generator`.
-        ws: [L, D] W+ latent at which to differentiate.
-        layers: slots that move together; those that an edit will move. What comes before the
-            first of them is computed once, not for every column.
-        resolution: side of the analysis grid.
-        pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
-            authors take it, the mean of RGB at the nearest neighbours, C = 1.
-        tangents: dtype to propagate columns in, see `linearization`; None is that of ws.
-        chunk: tangents that are propagated together; None adapts it to the free memory. Either
-            way it is halved when memory runs out.
-
-    Attributes:
-        tangents: dtype in which columns are propagated.
-
-    Raises:
-        LowRankGANError: memory is too small for a single tangent, or a value is not finite.
+        image: [C, R, R] as a function of an offset, written functionally.
+        basis: [k, n] tangents, rows.
+        shape: of all columns, [k, C, R, R].
+        tangents: see `Jacobian`.
+        chunk: see `Jacobian`.
     """
 
     def __init__(
         self,
-        generator: Generator,
-        ws: Tensor,
-        layers: Sequence[int],
-        resolution: int,
-        pixels: Pixels = "averaged",
-        tangents: torch.dtype | None = None,
-        chunk: int | None = None,
+        image: Callable[[Tensor], Tensor],
+        basis: Tensor,
+        shape: tuple[int, int, int, int],
+        tangents: torch.dtype | None,
+        chunk: int | None,
     ) -> None:
-        moved = set(layers)
-
-        def image(offset: Tensor) -> Tensor:
-            offset = F.pad(offset, (0, generator.carried_dim))
-            slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
-            if pixels == "averaged":
-                return generator.forward_averaged(slots, resolution)[0]
-            return _grey_nearest(generator(slots)[0], resolution)
-
-        self.shape = (generator.w_dim, _CHANNELS[pixels], resolution, resolution)
-        self._basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
+        self.shape, self._basis = shape, basis
         with torch.no_grad():
-            self._derivative = linearization(image, ws.new_zeros(generator.w_dim), tangents)
+            self._derivative = linearization(image, torch.zeros_like(basis[0]), tangents)
             self.tangents = self._derivative.dtype
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[:1])
 
@@ -118,6 +91,84 @@ class Jacobian:
                 continue
             yield from block
             start += len(block)
+
+
+class Jacobian(_Columns):
+    """J transposed at one latent, its rows computed when they are asked for.
+
+    `jacobian[a:b]` is a tensor [b - a, C, resolution, resolution] in the generator's dtype and on
+    its device: entry j is the derivative of the image (nominally in [-1, 1]) by component j of an
+    offset that is added to the w of every chosen layer.
+
+    Args:
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent at which to differentiate.
+        layers: slots that move together; those that an edit will move. What comes before the
+            first of them is computed once, not for every column.
+        resolution: side of the analysis grid.
+        pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
+            authors take it, the mean of RGB at the nearest neighbours, C = 1.
+        tangents: dtype to propagate columns in, see `linearization`; None is that of ws.
+        chunk: tangents that are propagated together; None adapts it to the free memory. Either
+            way it is halved when memory runs out.
+
+    Attributes:
+        tangents: dtype in which columns are propagated.
+
+    Raises:
+        LowRankGANError: memory is too small for a single tangent, or a value is not finite.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        ws: Tensor,
+        layers: Sequence[int],
+        resolution: int,
+        pixels: Pixels = "averaged",
+        tangents: torch.dtype | None = None,
+        chunk: int | None = None,
+    ) -> None:
+        image = _moved(generator, ws, [layers], resolution, pixels)
+        basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
+        shape = (generator.w_dim, _CHANNELS[pixels], resolution, resolution)
+        super().__init__(image, basis, shape, tangents, chunk)
+
+
+class RestrictedJacobian(_Columns):
+    """J V^T transposed: derivatives along some directions only, each as costly as a column of J.
+
+    Args:
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent at which to differentiate.
+        groups: slots of each group of layers.
+        directions: V [k, n w_dim], rows; the offsets of n groups one after another.
+        resolution: side of the analysis grid.
+        pixels: see `Jacobian`.
+        tangents: see `Jacobian`.
+        chunk: see `Jacobian`.
+
+    Attributes:
+        tangents: dtype in which columns are propagated.
+
+    Raises:
+        LowRankGANError: see `Jacobian`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        ws: Tensor,
+        groups: Sequence[Sequence[int]],
+        directions: Tensor,
+        resolution: int,
+        pixels: Pixels = "averaged",
+        tangents: torch.dtype | None = None,
+        chunk: int | None = None,
+    ) -> None:
+        image = _moved(generator, ws, groups, resolution, pixels)
+        shape = (len(directions), _CHANNELS[pixels], resolution, resolution)
+        super().__init__(image, directions.to(ws), shape, tangents, chunk)
 
 
 class GroupedJacobian:
@@ -195,6 +246,29 @@ def jacobian(
 ) -> Tensor:
     """The whole of `Jacobian` at once, [w_dim, 3, resolution, resolution] on the CPU."""
     return Jacobian(generator, ws, layers, resolution, chunk=chunk)[:].cpu()
+
+
+def _moved(
+    generator: Generator,
+    ws: Tensor,
+    groups: Sequence[Sequence[int]],
+    resolution: int,
+    pixels: Pixels,
+) -> Callable[[Tensor], Tensor]:
+    """The image [C, R, R] as a function of the offsets [n w_dim] of n groups of layers."""
+    group_of = {layer: index for index, layers in enumerate(groups) for layer in layers}
+
+    def image(offset: Tensor) -> Tensor:
+        parts = F.pad(offset.unflatten(0, (len(groups), -1)), (0, generator.carried_dim))
+        slots = [
+            w + parts[group_of[layer]] if layer in group_of else w
+            for layer, w in enumerate(ws[:, None])
+        ]
+        if pixels == "averaged":
+            return generator.forward_averaged(slots, resolution)[0]
+        return _grey_nearest(generator(slots)[0], resolution)
+
+    return image
 
 
 def _grey_nearest(image: Tensor, resolution: int) -> Tensor:

@@ -138,13 +138,48 @@ def rayleigh_optimum(inside: Array, outside: Array, ridge: float, count: int) ->
         LowRankGANError: count is out of range, or the ridge is not positive.
     """
     d = len(inside)
-    if not 1 <= count <= d or not ridge > 0:
-        raise LowRankGANError(
-            f"{count} directions with a ridge of {ridge:g}; expected 1 to {d} and more than 0"
-        )
+    if not ridge > 0:
+        raise LowRankGANError(f"ridge: {ridge:g}, expected more than 0")
     metric = outside + ridge * np.trace(outside) / d * np.eye(d)
-    _, vectors = scipy.linalg.eigh(inside, metric, subset_by_index=(d - count, d - 1))
-    return orient((vectors / np.linalg.norm(vectors, axis=0))[:, ::-1].T)
+    return _unit(_leading(inside, metric, count))
+
+
+def restricted_optimum(
+    candidates: Array, inside: Array, outside: Array, price: float, count: int
+) -> Array:
+    """`rayleigh_optimum` among the combinations of some candidates.
+
+    What some tens of directions of one image do to other images takes as many columns of their
+    Jacobians, where to analyse them takes hundreds.
+
+    Args:
+        candidates: V [k, d] rows.
+        inside: V M_A V^T [k, k] of the region.
+        outside: V M_B V^T [k, k] of the rest.
+        price: on the squared length of a direction, above 0, in the units of M_B.
+        count: number of directions, 1 to k.
+
+    Returns:
+        [count, d] unit rows, ranked by their quotient.
+
+    Raises:
+        LowRankGANError: count is out of range.
+    """
+    metric = outside + price * candidates @ candidates.T
+    return _unit(_leading(inside, metric, count) @ candidates)
+
+
+def _leading(gram: Array, metric: Array, count: int) -> Array:
+    """Leading generalised eigenvectors, rows [count, d]."""
+    d = len(gram)
+    if not 1 <= count <= d:
+        raise LowRankGANError(f"{count} directions asked for; expected 1 to {d}")
+    _, vectors = scipy.linalg.eigh(gram, metric, subset_by_index=(d - count, d - 1))
+    return vectors[:, ::-1].T
+
+
+def _unit(rows: Array) -> Array:
+    return orient(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
 
 def most_local(candidates: Array, inside: Array, outside: Array, count: int) -> Array:

@@ -13,7 +13,7 @@ from lowrankgan.tables import write_table
 # Column of the cost by method to its stages. Weights are fetched once, whatever the method.
 _COSTS = {
     "jacobian": ("jacobian",),
-    "directions": ("factorize", "candidates", "channels", "styles", "subspace"),
+    "directions": ("factorize", "candidates", "channels", "styles", "restrict", "subspace"),
     "measurement": ("metrics",),
 }
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
@@ -21,6 +22,7 @@ from lowrankgan.subspace import (
     principal_directions,
     project,
     rayleigh_optimum,
+    restricted_optimum,
 )
 from lowrankgan.weights import verify
 
@@ -82,6 +84,8 @@ def _directions(job: Job, region: str, inside: Array, outside: Array) -> Array:
     count, solver = s["directions"], s["solver"]
     if solver == "unprojected":
         return principal_directions(by_rank(inside, count), count)
+    if solver == "rayleigh" and "restrict" in job.inputs:
+        return _restricted(job, region, inside, outside)
     if solver == "rayleigh":
         return rayleigh_optimum(inside, outside, s["ridge"], count)
     if solver == "most_local":
@@ -94,6 +98,18 @@ def _directions(job: Job, region: str, inside: Array, outside: Array) -> Array:
     if solver == "published":
         return published_directions(low_rank, rest, count)
     return project(principal_directions(low_rank, count), null_space(rest, s["relaxation"]))
+
+
+def _restricted(job: Job, region: str, inside: Array, outside: Array) -> Array:
+    """Combinations of leading directions, by what they do to further faces as well."""
+    s, rows = job.settings, load_file(job.input("subspace") / "directions.safetensors")[region]
+    further, share = load_file(job.input("restrict") / "gram.safetensors"), s["share"]
+    region_mean, rest_mean = (
+        (1 - share) * rows @ gram @ rows.T + share * further[f"{side}/{region}"]
+        for side, gram in (("inside", inside), ("outside", outside))
+    )
+    price = s["ridge"] * np.trace(outside) / len(outside)
+    return restricted_optimum(rows, region_mean, rest_mean, price, s["directions"])
 
 
 def _read(folder: Path, side: str, region: str) -> LowRank:

@@ -12,7 +12,7 @@ from lowrankgan import linearization
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
-from lowrankgan.jacobian import GroupedJacobian, Jacobian, jacobian
+from lowrankgan.jacobian import GroupedJacobian, Jacobian, RestrictedJacobian, jacobian
 from lowrankgan.layer_groups import covering, join
 from tests.test_mobilestylegan import small_mobilestylegan
 
@@ -235,6 +235,20 @@ def test_groups_of_layers_stand_side_by_side() -> None:
     alike = gram_matrices(whole, masks)["corner"][0]
     np.testing.assert_allclose(joined, alike, atol=1e-12 * alike.max())
     assert not covering(groups, [1, 5, 6, 7]) and not covering(groups, [1, 2, 3])
+
+
+def test_along_directions_it_is_their_combination_of_columns() -> None:
+    generator, ws = small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64)
+    groups, rows = [[1, 2], [5], [6, 7]], torch.randn(5, 24, dtype=torch.float64)
+    whole = GroupedJacobian(generator, ws, groups, 16)
+    along = RestrictedJacobian(generator, ws, groups, rows, 16)
+    expected = torch.einsum("kd,dchw->kchw", rows, whole[:])
+    torch.testing.assert_close(along[:], expected)
+    torch.testing.assert_close(along[2:4], expected[2:4])
+    masks = {"corner": np.indices((16, 16)).sum(0) < 9}
+    pairs = zip(*(gram_matrices(j, masks)["corner"] for j in (along, whole)), strict=True)
+    for found, gram in pairs:
+        np.testing.assert_allclose(found, rows.numpy() @ gram @ rows.numpy().T, rtol=1e-9)
 
 
 def test_sensitivity_is_the_root_mean_square() -> None:

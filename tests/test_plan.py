@@ -144,15 +144,22 @@ def test_further_directions_cost_no_further_ranking() -> None:
     assert order.parents["subspace"][0].settings["directions"] == 9
 
 
-def test_directions_of_few_images_are_ordered_on_further_faces() -> None:
-    plan = _plan("experiment=paper_generalization_quick")
-    ranked = [s for s in plan.steps.values() if s.settings.get("solver") == "ranked"]
-    faces = {str(s.parents["metrics"][0].parents["sample"][0].settings["seeds"]) for s in ranked}
-    assert faces == {
-        str([*range(10)]),
-        "[0, 1, 2]",
-        *(f"[{seed}, 100, 101]" for seed in range(10)),
-    }
+def test_directions_of_one_image_are_combined_by_further_faces_and_those_of_several_are_not() -> (
+    None
+):
+    plan = _plan("experiment=paper_generalization_quick", "sample.analysis_seeds=[0,1,2,100]")
+    combined = [s for s in plan.steps.values() if "share" in s.settings]
+    assert {len(step.parents["jacobian"]) for step in combined} == {1}
+    faces = {}
+    for step in combined:
+        (restrict,), (candidates,) = step.parents["restrict"], step.parents["subspace"]
+        assert restrict.parents["subspace"] == [candidates]
+        assert (candidates.settings["directions"], step.settings["directions"]) == (48, 4)
+        image = step.parents["jacobian"][0].parents["sample"][0].settings["seeds"]
+        faces[str(image)] = restrict.parents["sample"][0].settings["seeds"], step.settings["share"]
+    assert faces["[0]"] == ([*range(100, 108)], 8 / 9)
+    assert faces["[100]"] == ([*range(101, 108)], 7 / 8)
+    assert len(faces) == 4
 
 
 def test_what_most_work_waits_for_comes_first_and_pictures_last() -> None:

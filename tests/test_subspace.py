@@ -16,6 +16,7 @@ from lowrankgan.subspace import (
     principal_directions,
     project,
     rayleigh_optimum,
+    restricted_optimum,
 )
 
 D = 20
@@ -173,8 +174,32 @@ def test_a_large_ridge_leaves_the_leading_eigenvector() -> None:
     found = rayleigh_optimum(INSIDE, OUTSIDE, 1e9, 1)
     np.testing.assert_allclose(found, principal_directions(by_rank(INSIDE, 1), 1), atol=1e-6)
     for count, ridge in ((0, 1.0), (D + 1, 1.0), (1, 0.0)):
-        with pytest.raises(LowRankGANError, match="expected 1 to 20 and more than 0"):
+        with pytest.raises(LowRankGANError, match=r"expected (1 to 20|more than 0)"):
             rayleigh_optimum(INSIDE, OUTSIDE, ridge, count)
+
+
+def test_among_all_combinations_the_optimum_is_that_of_no_restriction() -> None:
+    candidates = np.random.default_rng(5).normal(size=(D, D))
+    inside, outside = (candidates @ gram @ candidates.T for gram in (INSIDE, OUTSIDE))
+    found = restricted_optimum(candidates, inside, outside, 0.05 * np.trace(OUTSIDE) / D, 3)
+    np.testing.assert_allclose(found, rayleigh_optimum(INSIDE, OUTSIDE, 0.05, 3), atol=1e-8)
+
+
+def test_among_few_candidates_no_combination_is_better() -> None:
+    seeded = np.random.default_rng(5)
+    candidates, price = seeded.normal(size=(4, D)), 0.1
+    inside, outside = (candidates @ gram @ candidates.T for gram in (INSIDE, OUTSIDE))
+    found = restricted_optimum(candidates, inside, outside, price, 2)
+    others = seeded.normal(size=(2000, 4)) @ candidates
+    first, second, *rest = (
+        (v @ INSIDE @ v) / (v @ OUTSIDE @ v + price * v @ v) for v in (*found, *others)
+    )
+    assert first > second
+    assert first > max(rest)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+    assert_oriented(found)
+    with pytest.raises(LowRankGANError, match="5 directions asked for; expected 1 to 4"):
+        restricted_optimum(candidates, inside, outside, price, 5)
 
 
 def test_the_most_local_candidates_come_first() -> None:

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from job import Job
 from lowrankgan.shrinkage import cross_validated_weight, shrink
-from lowrankgan.subspace import rayleigh_optimum
+from lowrankgan.subspace import rayleigh_optimum, restricted_optimum
 from subspace import main
 
 
@@ -64,3 +64,31 @@ def test_several_images_choose_the_weight_of_a_prior_one_has_it_given_and_some_h
         drawn = (shrink(gram, of, expected) for gram, of in zip(means, pairs[2], strict=True))
         found = load_file(output / "directions.safetensors")["eyes"]
         np.testing.assert_allclose(found, rayleigh_optimum(*drawn, 0.1, 2), atol=1e-9)
+
+
+def test_leading_directions_are_combined_by_what_they_do_to_further_faces(tmp_path: Path) -> None:
+    seeded = np.random.default_rng(0)
+    image, found, further, output = (tmp_path / name for name in ("image", "found", "more", "out"))
+    rows = seeded.standard_normal((4, 6))
+    grams = []
+    for folder, size in ((image, 6), (further, 4)):
+        folder.mkdir()
+        factors = seeded.standard_normal((2, size, size))
+        grams.append([factor.T @ factor for factor in factors])
+        arrays = {
+            f"{side}/eyes": gram
+            for side, gram in zip(("inside", "outside"), grams[-1], strict=True)
+        }
+        save_file(arrays, folder / "gram.safetensors", {"groups": "[[0, 1]]"})
+    for folder in (found, output):
+        folder.mkdir()
+    save_file({"eyes": rows}, found / "directions.safetensors")
+    settings = {"solver": "rayleigh", "ridge": 0.1, "regions": ["eyes"], "layers": [0, 1]}
+    inputs = {"jacobian": [image], "subspace": [found], "restrict": [further]}
+    main(Job(settings | {"directions": 2, "share": 0.75}, inputs, output))
+    means = (
+        0.25 * rows @ gram @ rows.T + 0.75 * of_more for gram, of_more in zip(*grams, strict=True)
+    )
+    price = 0.1 * np.trace(grams[0][1]) / 6
+    expected = restricted_optimum(rows, *means, price, 2)
+    np.testing.assert_allclose(load_file(output / "directions.safetensors")["eyes"], expected)

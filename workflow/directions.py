@@ -6,11 +6,21 @@ from typing import Any
 
 from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis, Grams
-from workflow.method_schema import Channels, FromFile, Global, Method, Ranking, Rayleigh
+from workflow.method_schema import (
+    Channels,
+    FromFile,
+    Global,
+    Method,
+    Ranking,
+    Rayleigh,
+    Restriction,
+)
 from workflow.sources import Sources
 from workflow.steps import Step
 
-_NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked")  # settings of a method that others read
+# Settings of a method that others read than the step of its subspace.
+_NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked", "restricted")
+_OF_JACOBIAN = ("resolution", "pixels", "tangents", "chunk")
 
 
 class Directions:
@@ -54,9 +64,28 @@ class Directions:
             own = {"solver": "most_local"}
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
         found = Step("subspace", own | common | dict(grams.settings), parents)
-        if isinstance(method, Rayleigh) and method.ranked:
-            return self._ranked(found, common, method.ranked, seeds)
+        if isinstance(method, Rayleigh):
+            if method.restricted and len(seeds) == 1:
+                found = self._restricted(found, grams.jacobians[0], method.restricted, seeds)
+            if method.ranked:
+                return self._ranked(found, common, method.ranked, seeds)
         return found
+
+    def _restricted(
+        self, found: Step, jacobian: Step, restriction: Restriction, seeds: Sequence[int]
+    ) -> Step:
+        """Combinations of leading directions; each face counts as much as the image does."""
+        leading = {"directions": restriction.candidates}
+        candidates = Step("subspace", {**found.settings, **leading}, found.parents)
+        settings = {key: jacobian.settings[key] for key in _OF_JACOBIAN}
+        settings |= {"layers": found.settings["layers"], "regions": self._sources.regions}
+        settings["splits"] = found.settings.get("splits", [])
+        faces = restriction.beside(seeds)
+        inputs = self._sources.image_inputs(self._sources.sample(faces))
+        restrict = Step("restrict", settings, {**inputs, "subspace": [candidates]})
+        parents = {**found.parents, "subspace": [candidates], "restrict": [restrict]}
+        share = len(faces) / (1 + len(faces))
+        return Step("subspace", {**found.settings, "share": share}, parents)
 
     def _ranked(
         self, found: Step, common: dict[str, Any], ranking: Ranking, seeds: Sequence[int]

@@ -94,6 +94,10 @@ class FurtherFaces(Strict):
         """Seeds of the faces."""
         return tuple(range(self.first_seed, self.first_seed + self.faces))
 
+    def beside(self, analysed: Sequence[int]) -> tuple[int, ...]:
+        """Seeds of those that are not analysed."""
+        return tuple(seed for seed in self.latents if seed not in analysed)
+
 
 class Prior(FurtherFaces):
     """How far Gram matrices are drawn towards `lowrankgan.style_gram`."""
@@ -124,8 +128,17 @@ class Ranking(FurtherFaces):
 
     def seeds(self, analysed: Sequence[int]) -> tuple[int, ...]:
         """Of the faces, for directions of some analysis images."""
-        further = [seed for seed in self.latents if seed not in analysed]
-        return (*analysed, *further)[: max(self.faces, len(analysed))]
+        return (*analysed, *self.beside(analysed))[: max(self.faces, len(analysed))]
+
+
+class Restriction(FurtherFaces):
+    """Combines leading directions of one image by what they do to further faces as well.
+
+    By J along the leading directions alone: of 48, a thirtieth of its columns for each region.
+    """
+
+    candidates: Count
+    """Leading directions of each region."""
 
 
 class Rayleigh(Method):
@@ -134,6 +147,8 @@ class Rayleigh(Method):
     solver: Literal["rayleigh"]
     ridge: Positive
     prior: Prior | None = None
+    restricted: Restriction | None = None
+    """Null leaves directions of one image to that image and the prior."""
     ranked: Ranking | None = None
     """Null leaves all directions in the order of the quotient."""
 

@@ -1,5 +1,5 @@
 # Jacobians, their factorisation and editing directions: results/jacobian, styles,
-# factorize, subspace, and what theory says of them exactly: linearity.
+# factorize, subspace, restrict, and what theory says of them exactly: linearity.
 #
 # What takes both cores has a priority above that of any two jobs of one core: these would go on
 # side by side until none is left, and the last of them alone while the other core waits. Samples
@@ -151,6 +151,31 @@ rule subspace:
         runtime=growing(30),
     params:
         job=job("subspace"),
+    shell:
+        RUN
+
+
+rule restrict:
+    input:
+        parents("restrict"),
+        code=code_of(BASE, "restrict"),
+    output:
+        gram="results/restrict/{key}/gram.safetensors",
+        record="results/restrict/{key}/record.json",
+    log:
+        "results/restrict/{key}/log.txt",
+    benchmark:
+        "results/restrict/{key}/benchmark.tsv"
+    priority: 3
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        gpu=1,
+        mem_mb=growing(8000),
+        runtime=growing(120),
+    params:
+        job=job("restrict"),
     shell:
         RUN
 

@@ -144,9 +144,14 @@ def test_further_directions_cost_no_further_ranking() -> None:
     assert order.parents["subspace"][0].settings["directions"] == 9
 
 
-def test_directions_of_one_image_are_combined_by_further_faces_and_those_of_several_are_not() -> (
-    None
-):
+def test_directions_of_several_images_are_ordered_on_three_faces_or_more() -> None:
+    plan = _plan("experiment=paper_generalization_quick", "subspace.three_images.images=2")
+    ranked = [s for s in plan.steps.values() if s.settings.get("solver") == "ranked"]
+    faces = {str(s.parents["metrics"][0].parents["sample"][0].settings["seeds"]) for s in ranked}
+    assert faces == {str([*range(10)]), "[0, 1, 100]"}
+
+
+def test_only_directions_of_one_image_are_combined_by_further_faces() -> None:
     plan = _plan("experiment=paper_generalization_quick", "sample.analysis_seeds=[0,1,2,100]")
     combined = [s for s in plan.steps.values() if "share" in s.settings]
     assert {len(step.parents["jacobian"]) for step in combined} == {1}
@@ -154,7 +159,7 @@ def test_directions_of_one_image_are_combined_by_further_faces_and_those_of_seve
     for step in combined:
         (restrict,), (candidates,) = step.parents["restrict"], step.parents["subspace"]
         assert restrict.parents["subspace"] == [candidates]
-        assert (candidates.settings["directions"], step.settings["directions"]) == (48, 4)
+        assert (candidates.settings["directions"], step.settings["directions"]) == (48, 1)
         image = step.parents["jacobian"][0].parents["sample"][0].settings["seeds"]
         faces[str(image)] = restrict.parents["sample"][0].settings["seeds"], step.settings["share"]
     assert faces["[0]"] == ([*range(100, 108)], 8 / 9)
@@ -185,7 +190,7 @@ def test_what_most_work_waits_for_comes_first_and_pictures_last() -> None:
 
 
 def test_edits_that_give_directions_their_order_come_before_those_along_them() -> None:
-    plan = _plan("subspace=[ours]", *_OURS, "sample.analysis_seeds=[0]")
+    plan = _plan("subspace=[ours]", *_OURS, "sample.analysis_seeds=[0,1]")
     urgent = urgencies(plan.steps)
     (order,) = (s for s in plan.steps.values() if s.settings.get("solver") == "ranked")
     (tried,) = order.parents["metrics"]
@@ -193,7 +198,7 @@ def test_edits_that_give_directions_their_order_come_before_those_along_them() -
 
 
 def test_identity_is_measured_where_edits_are_shown() -> None:
-    plan = _plan("subspace=[ours]", *_OURS, "metric=identity", "sample.analysis_seeds=[0]")
+    plan = _plan("subspace=[ours]", *_OURS, "metric=identity", "sample.analysis_seeds=[0,1]")
     (order,) = (s for s in plan.steps.values() if s.settings.get("solver") == "ranked")
     (tried,) = order.parents["metrics"]
     shown = plan.methods["ours"]

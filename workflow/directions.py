@@ -64,11 +64,10 @@ class Directions:
             own = {"solver": "most_local"}
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
         found = Step("subspace", own | common | dict(grams.settings), parents)
-        if isinstance(method, Rayleigh):
-            if method.restricted and len(seeds) == 1:
-                found = self._restricted(found, grams.jacobians[0], method.restricted, seeds)
-            if method.ranked:
-                return self._ranked(found, common, method.ranked, seeds)
+        if isinstance(method, Rayleigh) and method.restricted and len(seeds) == 1:
+            return self._restricted(found, grams.jacobians[0], method.restricted, seeds)
+        if isinstance(method, Rayleigh) and method.ranked:
+            return self._ranked(found, common, method.ranked, seeds)
         return found
 
     def _restricted(

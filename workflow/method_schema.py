@@ -120,7 +120,7 @@ class Ranking(FurtherFaces):
     """Puts leading directions in the order of what they leak when edited into some faces.
 
     These are the analysis images, and further ones where they are fewer than `faces`: what leaks
-    least on one may leak most elsewhere.
+    least on one may leak most elsewhere. Not of directions that a restriction has combined.
     """
 
     directions: Count
@@ -135,6 +135,7 @@ class Restriction(FurtherFaces):
     """Combines leading directions of one image by what they do to further faces as well.
 
     By J along the leading directions alone: of 48, a thirtieth of its columns for each region.
+    Their order is that of the quotient over all these faces, not that of a ranking on fewer.
     """
 
     candidates: Count

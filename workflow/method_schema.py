@@ -138,6 +138,8 @@ class Restriction(FurtherFaces):
     Their order is that of the quotient over all these faces, not that of a ranking on fewer.
     """
 
+    faces: Annotated[int, Field(ge=2)]
+    """One of them may be the image, which does not count twice."""
     candidates: Count
     """Leading directions of each region."""
 

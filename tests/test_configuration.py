@@ -94,6 +94,16 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
             "ranked: {directions: 2, faces: 3, first_seed: 1000}}",
             r"subspace\.own\.ranked: test faces must be unseen \(first shared: 1000\)",
         ),
+        (
+            "+subspace.own={solver: rayleigh, ridge: 1, "
+            "restricted: {candidates: 9, faces: 3, first_seed: 1000}}",
+            r"subspace\.own\.restricted: test faces must be unseen \(first shared: 1000\)",
+        ),
+        (
+            "+subspace.own={solver: rayleigh, ridge: 1, "
+            "restricted: {candidates: 9, faces: 1, first_seed: 100}}",
+            r"subspace\.own\.restricted\.faces: 1",
+        ),
         ("metric.baseline=best", r"method 'best' is not among"),
         ("figure.method=best", r"method 'best' is not among"),
         ("name=../outside", r"name: '\.\./outside'"),
@@ -107,6 +117,15 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
         load_configuration([override])
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("configuration: ")
+
+
+def test_fewer_candidates_than_directions_are_refused() -> None:
+    restricted = "{candidates: 1, faces: 3, first_seed: 100}"
+    own = f"+subspace.own={{solver: rayleigh, ridge: 1, restricted: {restricted}}}"
+    load_configuration([own])
+    told = r"subspace\.own\.restricted\.candidates: 1, at least edit\.directions"
+    with pytest.raises(LowRankGANError, match=told):
+        load_configuration([own, "edit.directions=2"])
 
 
 def test_garments_have_no_identity() -> None:

@@ -8,6 +8,7 @@ from workflow.generator_schema import Generator, LocalFile, Package
 from workflow.method_schema import (
     Factorization,
     FromFile,
+    FurtherFaces,
     Global,
     Jacobian,
     Layers,
@@ -223,12 +224,17 @@ class Configuration(Strict):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
         if isinstance(method, Rayleigh):
-            for part, further in (("prior", method.prior), ("ranked", method.ranked)):
+            for part in ("prior", "restricted", "ranked"):
+                further: FurtherFaces | None = getattr(method, part)
                 seeds = set(further.latents) if further else set()
                 if shared := sorted(seeds & set(self.sample.test_seeds)):
                     raise ValueError(
                         f"{key}.{part}: test faces must be unseen (first shared: {shared[0]})"
                     )
+            restricted = method.restricted
+            if restricted and restricted.candidates < self.edit.directions:
+                told = f"{key}.restricted.candidates: {restricted.candidates}"
+                raise ValueError(f"{told}, at least edit.directions")
         if isinstance(method, Global) and method.candidates < self.edit.directions:
             raise ValueError(f"{key}.candidates: {method.candidates}, at least edit.directions")
         if (method.images or 0) > len(self.sample.analysis_seeds):

@@ -30,28 +30,44 @@ _MEMORY_SHARE = 0.5
 _CHANNELS: dict[Pixels, int] = {"averaged": 3, "published": 1}
 
 
-class _Columns:
-    """Derivatives of an image along some tangents, computed when they are asked for.
+class RestrictedJacobian:
+    """J V^T transposed: derivatives along some directions only, each as costly as a column of J.
+
+    `columns[a:b]` is a tensor [b - a, C, resolution, resolution], computed when it is asked for.
 
     Args:
-        image: [C, R, R] as a function of an offset, written functionally.
-        basis: [k, n] tangents, rows.
-        shape: of all columns, [k, C, R, R].
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent at which to differentiate.
+        groups: slots of each group of layers.
+        directions: V [k, n w_dim], rows; the offsets of n groups one after another.
+        resolution: side of the analysis grid.
+        pixels: see `Jacobian`.
         tangents: see `Jacobian`.
         chunk: see `Jacobian`.
+
+    Attributes:
+        tangents: dtype in which columns are propagated.
+
+    Raises:
+        LowRankGANError: see `Jacobian`.
     """
 
     def __init__(
         self,
-        image: Callable[[Tensor], Tensor],
-        basis: Tensor,
-        shape: tuple[int, int, int, int],
-        tangents: torch.dtype | None,
-        chunk: int | None,
+        generator: Generator,
+        ws: Tensor,
+        groups: Sequence[Sequence[int]],
+        directions: Tensor,
+        resolution: int,
+        pixels: Pixels = "averaged",
+        tangents: torch.dtype | None = None,
+        chunk: int | None = None,
     ) -> None:
-        self.shape, self._basis = shape, basis
+        self.shape = (len(directions), _CHANNELS[pixels], resolution, resolution)
+        self._basis = directions.to(ws)
+        image = moved_image(generator, ws, groups, resolution, pixels)
         with torch.no_grad():
-            self._derivative = linearization(image, torch.zeros_like(basis[0]), tangents)
+            self._derivative = linearization(image, torch.zeros_like(self._basis[0]), tangents)
             self.tangents = self._derivative.dtype
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[:1])
 
@@ -93,7 +109,7 @@ class _Columns:
             start += len(block)
 
 
-class Jacobian(_Columns):
+class Jacobian(RestrictedJacobian):
     """J transposed at one latent, its rows computed when they are asked for.
 
     `jacobian[a:b]` is a tensor [b - a, C, resolution, resolution] in the generator's dtype and on
@@ -129,46 +145,8 @@ class Jacobian(_Columns):
         tangents: torch.dtype | None = None,
         chunk: int | None = None,
     ) -> None:
-        image = _moved(generator, ws, [layers], resolution, pixels)
-        basis = torch.eye(generator.w_dim, dtype=ws.dtype, device=ws.device)
-        shape = (generator.w_dim, _CHANNELS[pixels], resolution, resolution)
-        super().__init__(image, basis, shape, tangents, chunk)
-
-
-class RestrictedJacobian(_Columns):
-    """J V^T transposed: derivatives along some directions only, each as costly as a column of J.
-
-    Args:
-        generator: written functionally, see `Generator`.
-        ws: [L, D] W+ latent at which to differentiate.
-        groups: slots of each group of layers.
-        directions: V [k, n w_dim], rows; the offsets of n groups one after another.
-        resolution: side of the analysis grid.
-        pixels: see `Jacobian`.
-        tangents: see `Jacobian`.
-        chunk: see `Jacobian`.
-
-    Attributes:
-        tangents: dtype in which columns are propagated.
-
-    Raises:
-        LowRankGANError: see `Jacobian`.
-    """
-
-    def __init__(
-        self,
-        generator: Generator,
-        ws: Tensor,
-        groups: Sequence[Sequence[int]],
-        directions: Tensor,
-        resolution: int,
-        pixels: Pixels = "averaged",
-        tangents: torch.dtype | None = None,
-        chunk: int | None = None,
-    ) -> None:
-        image = _moved(generator, ws, groups, resolution, pixels)
-        shape = (len(directions), _CHANNELS[pixels], resolution, resolution)
-        super().__init__(image, directions.to(ws), shape, tangents, chunk)
+        basis = torch.eye(generator.w_dim)
+        super().__init__(generator, ws, [layers], basis, resolution, pixels, tangents, chunk)
 
 
 class GroupedJacobian:
@@ -248,14 +226,22 @@ def jacobian(
     return Jacobian(generator, ws, layers, resolution, chunk=chunk)[:].cpu()
 
 
-def _moved(
+def moved_image(
     generator: Generator,
     ws: Tensor,
     groups: Sequence[Sequence[int]],
     resolution: int,
-    pixels: Pixels,
+    pixels: Pixels = "averaged",
 ) -> Callable[[Tensor], Tensor]:
-    """The image [C, R, R] as a function of the offsets [n w_dim] of n groups of layers."""
+    """The image [C, R, R], nominally in [-1, 1], as a function of what is added to a latent.
+
+    Args:
+        generator: written functionally, see `Generator`.
+        ws: [L, D] W+ latent.
+        groups: slots of each of n groups of layers; the function takes their offsets [n w_dim].
+        resolution: side R of the analysis grid.
+        pixels: see `Jacobian`.
+    """
     group_of = {layer: index for index, layers in enumerate(groups) for layer in layers}
 
     def image(offset: Tensor) -> Tensor:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vjp
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
+from lowrankgan.jacobian import moved_image
 from lowrankgan.linearization import linearization
 
 Array = NDArray[np.float64]
@@ -59,12 +59,11 @@ def region_operator(
         resolution: side R of the analysis grid.
         mask: bool [R, R], the region.
     """
-    moved, inside = set(layers), torch.from_numpy(mask).to(ws.device)
+    image = moved_image(generator, ws, [layers], resolution)
+    inside = torch.from_numpy(mask).to(ws.device)
 
     def region(offset: Tensor) -> Tensor:
-        offset = F.pad(offset, (0, generator.carried_dim))
-        slots = [w + offset if layer in moved else w for layer, w in enumerate(ws[:, None])]
-        return generator.forward_averaged(slots, resolution)[0][:, inside]
+        return image(offset)[:, inside]
 
     origin = ws.new_zeros(generator.w_dim)
     with torch.no_grad():

@@ -113,8 +113,7 @@ def constrained_optimum(gram: Array, basis: Array, count: int) -> Array:
         raise LowRankGANError(
             f"{count} directions asked for, the null space has {size} dimensions; raise relaxation"
         )
-    _, vectors = scipy.linalg.eigh(basis.T @ gram @ basis, subset_by_index=(size - count, size - 1))
-    return orient((basis @ vectors[:, ::-1]).T)
+    return orient((basis @ _leading(basis.T @ gram @ basis, None, count).T).T)
 
 
 def rayleigh_optimum(inside: Array, outside: Array, ridge: float, count: int) -> Array:
@@ -169,8 +168,8 @@ def restricted_optimum(
     return _unit(_leading(inside, metric, count) @ candidates)
 
 
-def _leading(gram: Array, metric: Array, count: int) -> Array:
-    """Leading generalised eigenvectors, rows [count, d]."""
+def _leading(gram: Array, metric: Array | None, count: int) -> Array:
+    """Leading eigenvectors, generalised where there is a metric, rows [count, d]."""
     d = len(gram)
     if not 1 <= count <= d:
         raise LowRankGANError(f"{count} directions asked for; expected 1 to {d}")

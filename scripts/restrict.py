@@ -9,26 +9,32 @@ from job import Job, run
 from lowrankgan.gram import gram_matrices
 from lowrankgan.jacobian import RestrictedJacobian
 from lowrankgan.linearization import fast_tangents
+from lowrankgan.shrinkage import Grams
 
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
     (ws, _, masks), groups = analysed(job, generator), groups_of(s, generator)
     directions = load_file(job.input("subspace") / "directions.safetensors")
-    rows = torch.cat([directions[name] for name in masks])  # of all regions in one sweep
+    rows = [directions[name] for name in masks]
     tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype
-    found = []
+    found: dict[str, list[Grams]] = {name: [] for name in masks}
     for face, w in enumerate(ws):
+        # All regions' in one sweep.
         columns = RestrictedJacobian(
-            generator, w, groups, rows, s["resolution"], s["pixels"], tangents, s["chunk"]
+            generator,
+            w,
+            groups,
+            torch.cat(rows),
+            s["resolution"],
+            s["pixels"],
+            tangents,
+            s["chunk"],
         )
-        found.append(gram_matrices(columns[:], {name: of[face] for name, of in masks.items()}))
-    grams, start = {}, 0
-    for name in masks:
-        own = slice(start, start := start + len(directions[name]))
-        pairs = (face[name] for face in found)
-        grams[name] = averaged([(inside[own, own], outside[own, own]) for inside, outside in pairs])
-    save_grams(job, grams, groups, {})
+        of_regions = columns[:].split([len(own) for own in rows])
+        for (name, mask), own in zip(masks.items(), of_regions, strict=True):
+            found[name] += gram_matrices(own, {name: mask[face]}).values()
+    save_grams(job, {name: averaged(of_faces) for name, of_faces in found.items()}, groups, {})
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from workflow.steps import Step
 
 # Settings of a method that others read than the step of its subspace.
 _NOT_OF_SUBSPACE = ("rule", "value", "lam", "ranked", "restricted")
+# Settings that a restricted J shares with the image's.
 _OF_JACOBIAN = ("resolution", "pixels", "tangents", "chunk")
 
 
@@ -65,17 +66,16 @@ class Directions:
         own = {key: value for key, value in own.items() if key not in _NOT_OF_SUBSPACE}
         found = Step("subspace", own | common | dict(grams.settings), parents)
         if isinstance(method, Rayleigh) and method.restricted and len(seeds) == 1:
-            return self._restricted(found, grams.jacobians[0], method.restricted, seeds)
+            return self._restricted(found, method.restricted, seeds)
         if isinstance(method, Rayleigh) and method.ranked:
             return self._ranked(found, common, method.ranked, seeds)
         return found
 
-    def _restricted(
-        self, found: Step, jacobian: Step, restriction: Restriction, seeds: Sequence[int]
-    ) -> Step:
+    def _restricted(self, found: Step, restriction: Restriction, seeds: Sequence[int]) -> Step:
         """Combinations of leading directions; each face counts as much as the image does."""
         leading = {"directions": restriction.candidates}
         candidates = Step("subspace", {**found.settings, **leading}, found.parents)
+        (jacobian,) = found.parents["jacobian"]
         settings = {key: jacobian.settings[key] for key in _OF_JACOBIAN}
         settings |= {"layers": found.settings["layers"], "regions": self._sources.regions}
         settings["splits"] = found.settings.get("splits", [])

@@ -47,9 +47,11 @@ class Derivative:
 
 
 def fast_tangents(w: Tensor) -> torch.dtype:
-    """bfloat16 for a float32 latent on a processor with matrix units for it, else its own dtype."""
-    amx = w.device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
-    return torch.bfloat16 if amx and w.dtype == torch.float32 else w.dtype
+    """bfloat16 for a float32 latent on a processor that multiplies it (AMX, AVX-512 BF16), else its
+    own dtype."""
+    can = torch.cpu.get_capabilities()
+    multiplies = w.device.type == "cpu" and (can.get("amx_bf16") or can.get("avx512_bf16"))
+    return torch.bfloat16 if multiplies and w.dtype == torch.float32 else w.dtype
 
 
 def linearization(

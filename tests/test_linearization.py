@@ -64,10 +64,18 @@ def test_a_broadcast_leaves_no_copy() -> None:
     torch.testing.assert_close(derivative(tangents), (2 * tangents).expand(2, 3, 5))
 
 
-@pytest.mark.parametrize("units", [True, False])
+@pytest.mark.parametrize(
+    ("can", "expected"),
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
 def test_fast_is_bfloat16_where_the_processor_multiplies_it(
-    monkeypatch: pytest.MonkeyPatch, units: bool
+    monkeypatch: pytest.MonkeyPatch, can: dict[str, bool], expected: torch.dtype
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": units})
-    assert fast_tangents(torch.zeros(1)) == (torch.bfloat16 if units else torch.float32)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    assert fast_tangents(torch.zeros(1)) == expected
     assert fast_tangents(torch.zeros(1, dtype=torch.float64)) == torch.float64

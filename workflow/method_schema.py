@@ -23,8 +23,8 @@ class Jacobian(Strict):
     pixels: Literal["averaged", "published"]
     """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
     tangents: Literal["fast", "exact"]
-    """Fast: columns in bfloat16 where the processor has matrix units for it, then twice as fast
-    and 1 % off. Exact: in the dtype of the generator."""
+    """Fast: columns in bfloat16 where the processor multiplies it (AMX, AVX-512 BF16), then twice
+    as fast and 1 % off. Exact: in the dtype of the generator."""
     regions: dict[Name, Region]
     """Regions whose Gram matrices are formed beside those of `region`, in the same sweep: what
     experiments that edit different ones share."""

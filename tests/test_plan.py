@@ -167,6 +167,20 @@ def test_only_directions_of_one_image_are_combined_by_further_faces() -> None:
     assert len(faces) == 4
 
 
+@pytest.mark.parametrize(("limit", "single"), [(2, [0, 1]), (9, [0, 1, 2]), ("null", [0, 1, 2])])
+def test_at_most_so_many_images_are_tested_on_one_another(
+    limit: int | str, single: list[int]
+) -> None:
+    plan = _plan("sample.analysis_seeds=[0,1,2]", f"edit.transfer_images={limit}")
+    (generalize,) = (s for s in plan.steps.values() if s.stage == "generalize")
+    sources = {source for source, _ in generalize.settings["crossed"]}
+    assert sources == {f"seed {seed}" for seed in single}
+    faces = [s.parents["sample"][0].settings["seeds"] for s in generalize.parents["crossed"]]
+    assert faces == [single] * len(single)
+    averaged = {len(s.parents["jacobian"]) for s in generalize.parents["subspace"]}
+    assert averaged == {1, 3}
+
+
 def test_what_most_work_waits_for_comes_first_and_pictures_last() -> None:
     plan = _plan()
     urgent = urgencies(plan.steps)

@@ -102,9 +102,10 @@ class _Unroller:
             for label in configuration.sample.other_labels
         }
         seeds = configuration.sample.analysis_seeds
+        self.single = seeds[: configuration.edit.transfer_images]
         self.seeds: dict[str, tuple[int, ...]] = {AVERAGE: seeds}  # by source of directions
         if len(seeds) > 1:
-            self.seeds |= {f"seed {seed}": (seed,) for seed in seeds}
+            self.seeds |= {f"seed {seed}": (seed,) for seed in self.single}
 
     def plan(self) -> Plan:
         methods = list(self._methods())
@@ -125,7 +126,7 @@ class _Unroller:
                     found = self.analysis.factorize(grams, m.rule, m.value)
                     factors[name, m.rule, m.value] = found
                 subspaces[source, m.label] = self.directions.of(m.subspace, seeds, grams, found)
-        analysis = self.sources.sample(self.c.sample.analysis_seeds)
+        single = self.sources.sample(self.single)
         metrics = {
             pair: metrics_step(
                 self.sources, subspace, self.sources.test, published=pair[0] == AVERAGE
@@ -133,7 +134,7 @@ class _Unroller:
             for pair, subspace in subspaces.items()
         }
         crossed = {
-            pair: metrics_step(self.sources, subspace, analysis)
+            pair: metrics_step(self.sources, subspace, single)
             for pair, subspace in subspaces.items()
             if pair[0] != AVERAGE
         }

@@ -98,6 +98,8 @@ class Edit(Strict):
     published_faces: Count
     transfer_methods: tuple[Name, ...]
     """Methods that are also tested with the directions of each single analysis image."""
+    transfer_images: Annotated[int, Field(ge=2)] | None
+    """At most so many of these, the first ones; null is all."""
 
     @property
     def named_targets(self) -> list[Target]:

@@ -109,6 +109,7 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ("name=../outside", r"name: '\.\./outside'"),
         ("metric.perceptual.sha256=abc", r"metric\.perceptual\.sha256: 'abc'"),
         ("jacobian.chunk=0", r"jacobian\.chunk: 0"),
+        ("edit.transfer_images=1", r"edit\.transfer_images: 1"),
         ("a b", r"a b"),
     ],
 )

@@ -1,7 +1,9 @@
 """Edit the test faces to matched change, found by search, and by published steps; measure them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import geometric_mean
 from typing import Any
 
 import pandas as pd
@@ -37,13 +39,13 @@ def main(job: Job) -> None:
     trunks = {"alex": perceptual_of(job, "alex")}
     if s["vgg"]:
         trunks["vgg"] = perceptual_of(job, "vgg")
-    first_steps: dict[tuple[str, int], float] = {}  # where the search ended on the faces before
+    ends = defaultdict[tuple[str, int], list[float]](list)  # of searches on the faces before
     shown, table = 0, list[dict[str, Any]]()
     for faces in faces_of(job):
         measures = Measures(faces, trunks, scores, embedding)
         directions = faces.directions(job.input("subspace"))
         searches = [
-            _Search(face, region, number, direction, _matcher(job, first_steps, region, number))
+            _Search(face, region, number, direction, _matcher(job, ends[region, number]))
             for face in range(len(faces.seeds))
             for region, along in directions.items()
             for number, direction in enumerate(along, start=1)
@@ -52,7 +54,9 @@ def main(job: Job) -> None:
         rows = list[tuple[_Search, str, float, bool]]()
         for search in searches:
             found = [(name, *search.matcher.match(name)) for name, *_ in s["targets"]]
-            first_steps[search.region, search.number] = abs(found[0][1])
+            ends[search.region, search.number] += [
+                abs(step) for _, step, reached in found if reached
+            ]
             if shown + search.face < s["published_faces"]:
                 found += [("published", step, True) for step in s["published_steps"]]
             rows += [(search, *row) for row in found]
@@ -67,13 +71,11 @@ def main(job: Job) -> None:
     pd.DataFrame(table).to_csv(job.output / "metrics.csv", index=False)
 
 
-def _matcher(
-    job: Job, first_steps: dict[tuple[str, int], float], region: str, number: int
-) -> ChangeMatcher:
+def _matcher(job: Job, ends: Sequence[float]) -> ChangeMatcher:
+    """A search that starts amid the steps that reached the targets on other faces."""
     s = job.settings
-    first_step = first_steps.get((region, number), 1.0)
     targets = {name: (measure, value) for name, measure, value in s["targets"]}
-    return ChangeMatcher(targets, s["tolerance"], s["max_step"], first_step)
+    return ChangeMatcher(targets, s["tolerance"], s["max_step"], geometric_mean(ends or [1.0]))
 
 
 def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> None:

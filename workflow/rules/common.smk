@@ -42,6 +42,13 @@ shell.prefix(
 )
 
 
+onstart:
+    # For its limit of jobs a second, every job that ends leaves Snakemake one more timer, at which it
+    # looks at all that are ready again, each second: half a core after some 200 jobs, from which
+    # those of two threads suffer most. Without the limit it looks when a job has ended.
+    workflow.scheduler.job_rate_limiter = None
+
+
 wildcard_constraints:
     key="[0-9a-f]{12}",
 

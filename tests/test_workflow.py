@@ -31,12 +31,23 @@ def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder, named as no shell may read it, in which the small experiment has been run."""
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder, named as no shell may read it, and what a run of the experiment said there."""
     folder = tmp_path_factory.mktemp("a 'run'; $(touch owned) \"é\" `touch owned`")
-    done = snakemake(folder, "--config", _SMALL)
+    done = snakemake(folder, "--verbose", "--config", _SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return folder, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(first_run: tuple[Path, str]) -> Path:
+    """A folder in which the small experiment has been run."""
+    return first_run[0]
+
+
+def test_nothing_is_looked_at_again_while_steps_are_at_work(first_run: tuple[Path, str]) -> None:
+    _, said = first_run
+    assert 0 < said.count("Ready jobs: ") <= 1 + said.count("Finished jobid: ")
 
 
 def test_what_people_open_is_there(finished: Path) -> None:

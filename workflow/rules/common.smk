@@ -45,7 +45,8 @@ shell.prefix(
 onstart:
     # For its limit of jobs a second, every job that ends leaves Snakemake one more timer, at which it
     # looks at all that are ready again, each second: half a core after some 200 jobs, from which
-    # those of two threads suffer most. Without the limit it looks when a job has ended.
+    # those of two threads suffer most. Without the limit it looks when a job has ended. A longer span
+    # in the profiles would not do: Snakemake waits for the last timer before it ends.
     workflow.scheduler.job_rate_limiter = None
 
 

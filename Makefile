@@ -14,6 +14,7 @@ export ARGS PROFILE
 
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/python -m compileall -qq -x '/tests?/'
 SOURCES := lowrankgan workflow scripts benchmarks docs tests
 
 .PHONY: run paper train test test-slurm lint format readme audit sbom bench bench-gpu
@@ -87,6 +88,7 @@ bench-gpu: .venv/.complete
 
 # torch first, without what it needs, so that the lock file takes the build that is there; last
 # what it needs beyond the lock file: the libraries of a CUDA build. All else is checked by hash.
+# torch is compiled while the rest is fetched, on the other core; tests of packages not at all.
 .venv/.complete: requirements.lock
 	@test ! -L .venv || { echo 'error: .venv is a link; --clear would empty the environment that it leads to' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -94,8 +96,8 @@ bench-gpu: .venv/.complete
 	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock >.venv/setuptools.lock  # builds the others
 	$(PIP) --no-deps --require-hashes --requirement .venv/setuptools.lock
 	$(PIP) --no-compile --no-deps $(TORCH)
-	$(PIP) --no-compile --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
+	$(COMPILE) .venv/lib/python3*/site-packages/torch & $(PIP) --no-compile --no-deps --no-build-isolation --require-hashes --requirement requirements.lock && wait
 	$(PIP) --no-compile $(TORCH)
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true  # on all cores, which pip does on one
+	@$(COMPILE) -j 0 .venv/lib || true
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -103,12 +103,10 @@ class ChangeMatcher:
                 )
         self._seen[step] = changes
 
-    def arrived(self, step: float) -> bool:
-        """Whether the change at a step that was observed is that of a target."""
-        changes = self._seen[step]
-        return any(
-            self._reaches(changes[measure], target) for measure, target in self._targets.values()
-        )
+    def arrived(self, step: float) -> set[str]:
+        """Measures by which the change at a step that was observed is that of a target."""
+        changes, targets = self._seen[step], self._targets.values()
+        return {measure for measure, value in targets if self._reaches(changes[measure], value)}
 
     def match(self, name: str) -> tuple[float, bool]:
         """The step whose change is closest to a target, and whether it is within tolerance."""

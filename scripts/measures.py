@@ -64,8 +64,8 @@ class Measures:
         columns = _both("mse", masked_mse(originals, edits.images, masks))
         return _rows(columns | self._distances("alex", edits, masks))
 
-    def others(self, edits: Edits, vgg: bool) -> list[dict[str, float]]:
-        """LPIPS of the composite, attributes, identity, and, where wanted, LPIPS by VGG.
+    def others(self, edits: Edits, vgg: Sequence[bool]) -> list[dict[str, float]]:
+        """LPIPS of the composite, attributes, identity, and LPIPS by VGG, NaN where not wanted.
 
         The composite is the original with the region of the edit. Its LPIPS is what the change of
         the region alone amounts to in the whole picture. Outside, where it equals the original,
@@ -77,8 +77,8 @@ class Measures:
         columns = {"lpips_alex_composite": alex.distance(unedited, composite)}
         distances = alex.distance_map(unedited, composite)
         columns["lpips_alex_spill"] = inside_outside(distances, masks)[1]
-        if vgg and "vgg" in self._trunks:
-            columns |= self._distances("vgg", edits, masks)
+        if "vgg" in self._trunks:
+            columns |= self._by_vgg(edits, masks, vgg)
         if self._embedding:
             apart = self._embedding(edits.images) - self._persons[edits.faces]
             columns["identity"] = torch.from_numpy(np.linalg.norm(apart, axis=1))
@@ -92,6 +92,15 @@ class Measures:
     def _masks(self, edits: Edits) -> Tensor:
         pairs = zip(edits.regions, edits.faces, strict=True)
         return torch.stack([self._faces.masks[region][face] for region, face in pairs])
+
+    def _by_vgg(self, edits: Edits, masks: Tensor, wanted: Sequence[bool]) -> dict[str, Tensor]:
+        chosen = [k for k, one in enumerate(wanted) if one]
+        unknown = masks.new_full((2, len(wanted)), torch.nan, dtype=torch.float32)
+        columns = _both("lpips_vgg", (unknown[0], unknown[1]))
+        if chosen:
+            for name, found in self._distances("vgg", edits[chosen], masks[chosen]).items():
+                columns[name][chosen] = found
+        return columns
 
     def _distances(self, net: str, edits: Edits, masks: Tensor) -> dict[str, Tensor]:
         trunk, originals = self._trunks[net], self._features[net][edits.faces]

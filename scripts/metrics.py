@@ -81,7 +81,8 @@ def _matcher(job: Job, ends: Sequence[float]) -> ChangeMatcher:
 def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> None:
     """Bring all searches to their end, what they propose rendered together.
 
-    What arrives at a target is measured at once, for to render it again would cost more.
+    What arrives at a target is measured at once, for to render it again would cost more; LPIPS by
+    VGG, which costs more than the rendering, where LPIPS was to be equal.
     """
     while waiting := [(s, step) for s in searches if (step := s.matcher.propose()) is not None]:
         for batch in faces.batches(waiting):
@@ -90,25 +91,24 @@ def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> No
             for (search, step), found in zip(batch, changes, strict=True):
                 seen = {measure: found[column] for measure, column in _COLUMNS.items()}
                 search.matcher.observe(step, seen)
-            arrived = [i for i, (search, step) in enumerate(batch) if search.matcher.arrived(step)]
+            reached = [search.matcher.arrived(step) for search, step in batch]
+            arrived = [i for i, equal in enumerate(reached) if equal]
             if arrived:
-                others = measures.others(edits[arrived], vgg=True)
+                others = measures.others(edits[arrived], ["lpips" in reached[i] for i in arrived])
                 for i, found in zip(arrived, others, strict=True):
                     search, step = batch[i]
                     search.measured[step] = changes[i] | found
 
 
 def _complete(steps: _Steps, faces: Faces, measures: Measures) -> None:
-    """Measure what the searches have not: published steps, and the nearest to a missed target.
-
-    No table or figure shows LPIPS by VGG of them, and it costs more than the rendering.
-    """
+    """Measure what the searches have not: published steps, and the nearest to a missed target."""
     missing = [(search, step) for search, step in steps if step not in search.measured]
     for batch in faces.batches(missing):
         edits = _rendered(batch, faces)
-        pairs = zip(measures.changes(edits), measures.others(edits, vgg=False), strict=True)
-        for (search, step), (changes, others) in zip(batch, pairs, strict=True):
-            search.measured[step] = changes | others
+        others = measures.others(edits, [False] * len(batch))
+        pairs = zip(measures.changes(edits), others, strict=True)
+        for (search, step), (changes, found) in zip(batch, pairs, strict=True):
+            search.measured[step] = changes | found
 
 
 def _rendered(steps: _Steps, faces: Faces) -> Edits:

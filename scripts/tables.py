@@ -45,17 +45,19 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     matrix = pd.read_csv(generalize / "matrix.csv")
     tables = {
         "comparison": _comparison(compare(averaged, s["baseline"], outside, **resampling)),
-        "summary": summarize(matched, [*outside, *inside, *_COMPOSITE, *whole], **resampling),
+        "summary": _measured(
+            summarize(matched, [*outside, *inside, *_COMPOSITE, *whole], **resampling)
+        ),
         "attributes": summarize(matched, scores, **resampling).merge(
             movement(matched, scores), "left"
         ),
         "ranks": ranks.drop(columns="setting"),
-        "generalization": summarize(matrix, outside, **resampling),
+        "generalization": _measured(summarize(matrix, outside, **resampling)),
         "angles": pd.read_csv(generalize / "angles.csv"),
     }
     if s["transfer"]:
         crossed = pd.read_csv(generalize / "crossed.csv")
-        tables["transfer"] = transfer(crossed, outside, **resampling)
+        tables["transfer"] = _measured(transfer(crossed, outside, **resampling))
     if s["regions"] > 1:
         tables["regions"] = pd.read_csv(generalize / "regions.csv")
     if s["sweep"]:
@@ -63,7 +65,7 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if s["classes"]:
         found = matched[matched["source"].isin(["average", *s["classes"]])]
         classes = compare(found, s["baseline"], outside, **resampling)
-        tables["classes"] = classes.rename(columns={"source": "on"})
+        tables["classes"] = _measured(classes.rename(columns={"source": "on"}))
     if s["published"]:
         tables["published"] = _published(s, averaged)
     if "distinct" in job.inputs:
@@ -100,6 +102,12 @@ def _published(s: Mapping[str, Any], averaged: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([theirs, ours.assign(source="measured", generator=s["generator"])])
     rows["inside"], rows["outside"] = 1e3 * rows["inside"], 1e3 * rows["outside"]
     return rows[["source", "method", "generator", "region", "inside", "outside"]]
+
+
+def _measured(table: pd.DataFrame) -> pd.DataFrame:
+    """Without LPIPS by VGG at equal MSE, which is not measured."""
+    by_vgg = table["measure"].astype(str).str.startswith("lpips_vgg")
+    return table[~by_vgg | table["target"].astype(str).str.startswith("lpips")]
 
 
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:

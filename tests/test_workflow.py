@@ -91,6 +91,22 @@ def test_edits_change_the_region_by_the_target(finished: Path) -> None:
     assert set(metrics["face"]) == {1000, 1001, 1002} | {0, 1}  # the analysis images too
 
 
+def test_lpips_by_vgg_is_measured_where_lpips_is_equal(finished: Path) -> None:
+    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
+    metrics = pd.concat(tables)
+    known = metrics["lpips_vgg_outside"].notna()
+    at_lpips = metrics["reached"] & (metrics["target"] == "lpips")
+    assert at_lpips.any()
+    assert known[at_lpips].all()
+    assert not known[metrics["target"] == "published"].any()
+    assert not known[metrics["target"] == "mse"].all()  # but where one step reaches both
+    for name in ("summary", "comparison", "generalization", "transfer"):
+        shown = pd.read_csv(finished / f"results/dcgan_small/tables/{name}.csv")
+        by_vgg = shown["measure"].str.startswith("lpips_vgg")
+        assert set(shown.loc[by_vgg, "target"]) == {"lpips"}
+        assert shown.loc[~by_vgg, "target"].nunique() > 1
+
+
 def test_every_step_says_what_made_it(finished: Path) -> None:
     index = pd.read_csv(finished / "results/dcgan_small/index.csv")
     for folder, settings in zip(index["folder"], index["settings"], strict=True):

@@ -125,7 +125,8 @@ class Metric(Strict):
     identity: Package | None
     """Weights of a face recognition network: measure how far an edit leads from the person."""
     vgg: bool
-    """Measure LPIPS by VGG too, beside AlexNet; it costs more than the rendering."""
+    """Measure LPIPS by VGG too, where that by AlexNet is matched; it costs more than the
+    rendering."""
     baseline: Name
     """Method that all others are compared with."""
     published: str | None

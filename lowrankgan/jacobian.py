@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
-from lowrankgan.linearization import Derivative, linearization
+from lowrankgan.linearization import Derivative, Linearization
 from lowrankgan.memory import shortage
 from lowrankgan.progress import progress
 
@@ -36,12 +36,9 @@ class RestrictedJacobian:
     `columns[a:b]` is a tensor [b - a, C, resolution, resolution], computed when it is asked for.
 
     Args:
-        generator: written functionally, see `Generator`.
+        image: `moved_image` of a generator; one linearisation serves many latents.
         ws: [L, D] W+ latent at which to differentiate.
-        groups: slots of each group of layers.
         directions: V [k, n w_dim], rows; the offsets of n groups one after another.
-        resolution: side of the analysis grid.
-        pixels: see `Jacobian`.
         tangents: see `Jacobian`.
         chunk: see `Jacobian`.
 
@@ -54,20 +51,16 @@ class RestrictedJacobian:
 
     def __init__(
         self,
-        generator: Generator,
+        image: Linearization,
         ws: Tensor,
-        groups: Sequence[Sequence[int]],
         directions: Tensor,
-        resolution: int,
-        pixels: Pixels = "averaged",
         tangents: torch.dtype | None = None,
         chunk: int | None = None,
     ) -> None:
-        self.shape = (len(directions), _CHANNELS[pixels], resolution, resolution)
         self._basis = directions.to(ws)
-        image = moved_image(generator, ws, groups, resolution, pixels)
         with torch.no_grad():
-            self._derivative = linearization(image, torch.zeros_like(self._basis[0]), tangents)
+            self._derivative = image.at(ws, tangents)
+            self.shape = (len(directions), *self._derivative.shape)
             self.tangents = self._derivative.dtype
             self._chunk = chunk or _chunk_for_memory(self._derivative, self._basis[:1])
 
@@ -124,7 +117,7 @@ class Jacobian(RestrictedJacobian):
         resolution: side of the analysis grid.
         pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
             authors take it, the mean of RGB at the nearest neighbours, C = 1.
-        tangents: dtype to propagate columns in, see `linearization`; None is that of ws.
+        tangents: dtype to propagate columns in, see `Linearization`; None is that of ws.
         chunk: tangents that are propagated together; None adapts it to the free memory. Either
             way it is halved when memory runs out.
 
@@ -145,8 +138,9 @@ class Jacobian(RestrictedJacobian):
         tangents: torch.dtype | None = None,
         chunk: int | None = None,
     ) -> None:
+        image = moved_image(generator, [layers], resolution, pixels)
         basis = torch.eye(generator.w_dim)
-        super().__init__(generator, ws, [layers], basis, resolution, pixels, tangents, chunk)
+        super().__init__(Linearization(image, basis[0].shape), ws, basis, tangents, chunk)
 
 
 class GroupedJacobian:
@@ -228,23 +222,21 @@ def jacobian(
 
 def moved_image(
     generator: Generator,
-    ws: Tensor,
     groups: Sequence[Sequence[int]],
     resolution: int,
     pixels: Pixels = "averaged",
-) -> Callable[[Tensor], Tensor]:
-    """The image [C, R, R], nominally in [-1, 1], as a function of what is added to a latent.
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The image [C, R, R], nominally in [-1, 1], of a W+ latent [L, D] and what is added to it.
 
     Args:
         generator: written functionally, see `Generator`.
-        ws: [L, D] W+ latent.
         groups: slots of each of n groups of layers; the function takes their offsets [n w_dim].
         resolution: side R of the analysis grid.
         pixels: see `Jacobian`.
     """
     group_of = {layer: index for index, layers in enumerate(groups) for layer in layers}
 
-    def image(offset: Tensor) -> Tensor:
+    def image(ws: Tensor, offset: Tensor) -> Tensor:
         parts = F.pad(offset.unflatten(0, (len(groups), -1)), (0, generator.carried_dim))
         slots = [
             w + parts[group_of[layer]] if layer in group_of else w

@@ -7,6 +7,7 @@ whole spectrum, and so the whole Gram matrix.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch.func import vjp
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.jacobian import moved_image
-from lowrankgan.linearization import linearization
+from lowrankgan.linearization import Linearization
 
 Array = NDArray[np.float64]
 Operator = Callable[[Array], Array]
@@ -59,16 +60,16 @@ def region_operator(
         resolution: side R of the analysis grid.
         mask: bool [R, R], the region.
     """
-    image = moved_image(generator, ws, [layers], resolution)
+    image = moved_image(generator, [layers], resolution)
     inside = torch.from_numpy(mask).to(ws.device)
 
-    def region(offset: Tensor) -> Tensor:
-        return image(offset)[:, inside]
+    def region(latent: Tensor, offset: Tensor) -> Tensor:
+        return image(latent, offset)[:, inside]
 
     origin = ws.new_zeros(generator.w_dim)
     with torch.no_grad():
-        forward = linearization(region, origin)
-    backward = vjp(region, origin)[1]
+        forward = Linearization(region, origin.shape).at(ws)
+    backward = vjp(partial(region, ws), origin)[1]
     rows = 3 * int(mask.sum())
 
     def multiply(vectors: Array) -> Array:

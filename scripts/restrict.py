@@ -7,8 +7,8 @@ from faces import analysed, generator_of, groups_of
 from grams import averaged, save_grams
 from job import Job, run
 from lowrankgan.gram import gram_matrices
-from lowrankgan.jacobian import RestrictedJacobian
-from lowrankgan.linearization import fast_tangents
+from lowrankgan.jacobian import RestrictedJacobian, moved_image
+from lowrankgan.linearization import Linearization, fast_tangents
 from lowrankgan.shrinkage import Grams
 
 
@@ -18,19 +18,12 @@ def main(job: Job) -> None:
     directions = load_file(job.input("subspace") / "directions.safetensors")
     rows = [directions[name] for name in masks]
     tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype
+    image = moved_image(generator, groups, s["resolution"], s["pixels"])
+    linearization = Linearization(image, rows[0].shape[1:])
     found: dict[str, list[Grams]] = {name: [] for name in masks}
     for face, w in enumerate(ws):
         # All regions' in one sweep.
-        columns = RestrictedJacobian(
-            generator,
-            w,
-            groups,
-            torch.cat(rows),
-            s["resolution"],
-            s["pixels"],
-            tangents,
-            s["chunk"],
-        )
+        columns = RestrictedJacobian(linearization, w, torch.cat(rows), tangents, s["chunk"])
         of_regions = columns[:].split([len(own) for own in rows])
         for (name, mask), own in zip(masks.items(), of_regions, strict=True):
             found[name] += gram_matrices(own, {name: mask[face]}).values()

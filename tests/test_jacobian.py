@@ -12,7 +12,13 @@ from lowrankgan import linearization
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.gram import Sensitivity, gram_matrices
-from lowrankgan.jacobian import GroupedJacobian, Jacobian, RestrictedJacobian, jacobian
+from lowrankgan.jacobian import (
+    GroupedJacobian,
+    Jacobian,
+    RestrictedJacobian,
+    jacobian,
+    moved_image,
+)
 from lowrankgan.layer_groups import covering, join
 from tests.test_mobilestylegan import small_mobilestylegan
 
@@ -241,7 +247,8 @@ def test_along_directions_it_is_their_combination_of_columns() -> None:
     generator, ws = small_mobilestylegan(), torch.randn(8, 8, dtype=torch.float64)
     groups, rows = [[1, 2], [5], [6, 7]], torch.randn(5, 24, dtype=torch.float64)
     whole = GroupedJacobian(generator, ws, groups, 16)
-    along = RestrictedJacobian(generator, ws, groups, rows, 16)
+    image = linearization.Linearization(moved_image(generator, groups, 16), rows[0].shape)
+    along = RestrictedJacobian(image, ws, rows)
     expected = torch.einsum("kd,dchw->kchw", rows, whole[:])
     torch.testing.assert_close(along[:], expected)
     torch.testing.assert_close(along[2:4], expected[2:4])

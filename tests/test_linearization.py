@@ -2,14 +2,15 @@
 
 import copy
 import logging
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lowrankgan.jacobian import Jacobian
-from lowrankgan.linearization import fast_tangents, linearization
+from lowrankgan.linearization import Linearization, fast_tangents
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
@@ -42,26 +43,54 @@ def test_rounding_leaves_the_generator_as_it_is() -> None:
 def test_what_rounding_loses_is_not_rounded(caplog: pytest.LogCaptureFixture) -> None:
     w = torch.randn(4, dtype=torch.float64)
 
-    def image(v: Tensor) -> Tensor:
+    def image(latent: Tensor, offset: Tensor) -> Tensor:
+        v = latent + offset
         return (v.sin() * 1e4 + v.cos()) - v.sin() * 1e4
 
     with torch.no_grad(), caplog.at_level(logging.WARNING):
-        derivative = linearization(image, w, torch.bfloat16)
+        derivative = Linearization(image, w.shape).at(w, torch.bfloat16)
         found = derivative(torch.ones(1, 4, dtype=w.dtype))
     assert derivative.dtype == found.dtype == torch.float64
     torch.testing.assert_close(found[0], -w.sin())
     assert "off, taking torch.float64" in caplog.text
 
 
+@torch.no_grad()
+def test_latents_share_one_trace() -> None:
+    seen = []
+
+    def image(latent: Tensor, offset: Tensor) -> Tensor:
+        seen.append(latent)
+        return (latent + offset).sin() * latent[0]
+
+    linearization = Linearization(image, [4])
+    tangents = torch.randn(3, 4, dtype=torch.float64)
+    for count, latent in enumerate(torch.randn(3, 4, dtype=torch.float64), start=1):
+        derivative = linearization.at(latent)
+        assert derivative.shape == (4,)
+        torch.testing.assert_close(derivative(tangents), tangents * latent.cos() * latent[0])
+        assert len(seen) == 1 + count  # traced at the first, then compared with jvp at each
+
+
+@torch.no_grad()
 def test_a_broadcast_leaves_no_copy() -> None:
-    w, noise = torch.randn(3, 1), torch.randn(1, 5)
-    with torch.no_grad():
-        derivative = linearization(lambda v: (v + noise) * 2, w)
-    assert isinstance(derivative.function, GraphModule)
-    targets = {node.target for node in derivative.function.graph.nodes}
-    assert torch.ops.aten._to_copy.default not in targets
+    noise = torch.randn(1, 5)
+    linearization = Linearization(lambda w, v: (w + v + noise) * 2, [3, 1])
+    derivative, called = linearization.at(torch.randn(3, 1)), set()
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            called.add(func)
+            return func(*args, **(kwargs or {}))
+
     tangents = torch.randn(2, 3, 1)
-    torch.testing.assert_close(derivative(tangents), (2 * tangents).expand(2, 3, 5))
+    with Calls():
+        found = derivative(tangents)
+    assert torch.ops.aten.mul.Tensor in called
+    assert torch.ops.aten._to_copy.default not in called
+    torch.testing.assert_close(found, (2 * tangents).expand(2, 3, 5))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Draw one figure of numbers that earlier steps wrote; needs no torch."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import safe_open
 
 from job import Job, run
 from lowrankgan.figures.comparison import outside_change
@@ -74,10 +76,9 @@ def _spectra(job: Job) -> Figure:
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     ranks: dict[str, dict[str, dict[str, int]]] = {}
     for folder in job.inputs["factorize"]:
-        for key, value in load_file(folder / "factors.safetensors").items():
-            if key.startswith("spectrum/"):
-                _, side, region = key.split("/")
-                values.setdefault(region, {})[side] = value
+        for key, value in read_arrays(folder / "factors.safetensors", ("spectrum/",)).items():
+            _, side, region = key.split("/")
+            values.setdefault(region, {})[side] = value
         for row in pd.read_csv(folder / "ranks.csv").to_dict("records"):
             found = ranks.setdefault(row["region"], {}).setdefault(row["side"], {})
             found[f"{row['rule']} {row['value']:.3g}"] = row["rank"]
@@ -85,7 +86,8 @@ def _spectra(job: Job) -> Figure:
 
 
 def _sensitivity(job: Job) -> Figure:
-    found = [load_file(folder / "gram.safetensors") for folder in job.inputs["jacobian"]]
+    shown = ("image", "sensitivity", "mask/")
+    found = [read_arrays(folder / "gram.safetensors", shown) for folder in job.inputs["jacobian"]]
     names = sorted(job.settings["regions"])
     return sensitivity_maps(
         np.stack([arrays["image"] for arrays in found]),
@@ -93,6 +95,13 @@ def _sensitivity(job: Job) -> Figure:
         {name: np.stack([arrays[f"mask/{name}"] for arrays in found]) for name in names},
         job.settings["colour_map"],
     )
+
+
+def read_arrays(path: Path, beginnings: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Arrays whose names begin so. The others are matrices, gigabytes of ten images and more."""
+    with safe_open(path, "np") as file:
+        names = [name for name in sorted(file.keys()) if name.startswith(beginnings)]
+        return {name: file.get_tensor(name) for name in names}
 
 
 def _linearity(job: Job) -> Figure:

@@ -4,9 +4,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.colors import to_hex
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
+from safetensors.torch import save_file
 
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
@@ -16,6 +18,7 @@ from lowrankgan.figures.sensitivity import sensitivity_maps
 from lowrankgan.figures.spectra import spectra
 from lowrankgan.figures.strips import edit_strips
 from lowrankgan.figures.style import PALETTE, measure_label, method_styles, save
+from plot import read_arrays
 
 RNG = np.random.default_rng(0)
 MASK = np.zeros((8, 8), dtype=bool)
@@ -201,6 +204,16 @@ def summary() -> pd.DataFrame:
         ],
         columns=["region", "method", "direction", "mean", "low", "high", "reached"],
     )
+
+
+def test_plots_leave_the_matrices_of_a_step_unread(tmp_path: Path) -> None:
+    """NumPy has no bfloat16, so that to read one would fail."""
+    matrix = torch.zeros(2, 2, dtype=torch.bfloat16)
+    arrays = {"image": torch.ones(3), "mask/eyes": torch.zeros(2), "inside/eyes": matrix}
+    save_file(arrays, tmp_path / "gram.safetensors")
+    found = read_arrays(tmp_path / "gram.safetensors", ("image", "mask/"))
+    assert set(found) == {"image", "mask/eyes"}
+    np.testing.assert_array_equal(found["image"], np.ones(3))
 
 
 def test_comparison_holds_means_intervals_and_shares(summary: pd.DataFrame) -> None:

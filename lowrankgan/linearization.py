@@ -94,13 +94,12 @@ class Linearization:
         if not error < _EXACT * torch.finfo(exact).eps:
             log.warning("the trace differs from jvp by %.1e, using jvp for every column", error)
             return derivative(partial(self._by_jvp, latent), exact)
-        if tangents is None or tangents == exact:
-            return derivative(lambda tangent: along(tangent, *values), exact)
-        rounded = [value.to(tangents) if value.dtype == exact else value for value in values]
-        error = _difference(along(probe.to(tangents), *rounded), expected)
-        if error < _ROUNDED:
-            return derivative(lambda tangent: along(tangent.to(tangents), *rounded), tangents)
-        log.warning("tangents in %s are %.1e off, taking %s", tangents, error, exact)
+        if tangents is not None and tangents != exact:
+            rounded = [value.to(tangents) if value.dtype == exact else value for value in values]
+            error = _difference(along(probe.to(tangents), *rounded), expected)
+            if error < _ROUNDED:
+                return derivative(lambda tangent: along(tangent.to(tangents), *rounded), tangents)
+            log.warning("tangents in %s are %.1e off, taking %s", tangents, error, exact)
         return derivative(lambda tangent: along(tangent, *values), exact)
 
 

@@ -47,7 +47,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(chosen: argparse.Namespace) -> None:
     checkpoint, generator = _read(chosen)
-    resolutions = generator.layer_resolutions
     rows = {
         "format": checkpoint.format,
         "architecture": checkpoint.architecture,
@@ -56,7 +55,8 @@ def _inspect(chosen: argparse.Namespace) -> None:
         "w_dim": generator.w_dim,
         "classes": generator.num_classes or "none",
         "parameters": f"{sum(value.numel() for value in checkpoint.state.values()):,}",
-        "layers": " ".join(f"{index}:{side}px" for index, side in enumerate(resolutions)),
+        "layers": generator.num_layers,
+        "layer_resolutions": list(generator.layer_resolutions),
     }
     rows |= {f"option {key}": _shortened(value) for key, value in checkpoint.settings.items()}
     for key, value in rows.items():

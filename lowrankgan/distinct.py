@@ -1,10 +1,9 @@
 """Which of many edits of one region are attributes of their own, and what they change."""
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-Array = NDArray[np.float64]
+from lowrankgan.arrays import Array
 
 
 def distinct(apart: Array, degrees: Array, least: float, least_degrees: float) -> list[int]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import jacfwd
 
 from lowrankgan.arrays import Array
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.subspace import orient
 
@@ -47,12 +48,15 @@ def ganspace(generator: Generator, label: int | None, samples: int, seed: int, c
 
     Returns:
         [count, w_dim] orthonormal rows in float64.
+
+    Raises:
+        LowRankGANError: w does not depend on z.
     """
     drawn = np.random.RandomState(seed).randn(samples, generator.z_dim)
     z = torch.from_numpy(drawn).to(generator.device, generator.dtype)
     with torch.no_grad():
         w = torch.cat([_mapped(generator, part, label) for part in z.split(_BATCH)]).double()
-    return _leading(torch.cov(w.T), count)
+    return _leading(torch.cov((w - w[0]).T), count)
 
 
 def local_basis(generator: Generator, z: Tensor, label: int | None, count: int) -> Array:
@@ -69,6 +73,9 @@ def local_basis(generator: Generator, z: Tensor, label: int | None, count: int) 
 
     Returns:
         [count, w_dim] orthonormal rows in float64.
+
+    Raises:
+        LowRankGANError: w does not depend on z.
     """
     with torch.no_grad():
         found = [jacfwd(lambda v: _mapped(generator, v[None], label)[0])(one).double() for one in z]
@@ -87,5 +94,10 @@ def _mapped(generator: Generator, z: Tensor, label: int | None) -> Tensor:
 
 
 def _leading(matrix: Tensor, count: int) -> Array:
+    if not matrix.any():
+        raise LowRankGANError(
+            "w is the same for every z, as with latent=class: there are no leading directions; leave "
+            "the method out of subspace="
+        )
     vectors = torch.linalg.eigh(matrix.cpu())[1]
     return orient(vectors.flip(1)[:, :count].T.numpy())

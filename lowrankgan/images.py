@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-_SHEET_FACES = 36
+SHEET_FACES = 36  # of a contact sheet
 _SHEET_SIDE = 256
 
 
@@ -25,8 +25,8 @@ def to_bytes(images: Tensor) -> NDArray[np.uint8]:
 
 
 def contact_sheet(images: Sequence[NDArray[np.uint8]], path: Path) -> None:
-    """Save the first faces, each uint8 [H, W, 3], side by side as one picture."""
-    shown = [Image.fromarray(image) for image in images[:_SHEET_FACES]]
+    """Save faces, each uint8 [H, W, 3], side by side as one picture."""
+    shown = [Image.fromarray(image) for image in images]
     side = min(_SHEET_SIDE, shown[0].width)
     columns = min(len(shown), 6)
     sheet = Image.new("RGB", (columns * side, -(-len(shown) // columns) * side), "white")

@@ -6,11 +6,9 @@ linearised once; every column then costs about one forward pass.
 """
 
 import logging
-import resource
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -118,8 +116,8 @@ class Jacobian(RestrictedJacobian):
         pixels: what the grid holds: "averaged" RGB over areas, C = 3, or "published" as the
             authors take it, the mean of RGB at the nearest neighbours, C = 1.
         tangents: dtype to propagate columns in, see `Linearization`; None is that of ws.
-        chunk: tangents that are propagated together; None adapts it to the free memory. Either
-            way it is halved when memory runs out.
+        chunk: tangents that are propagated together; None is two on a CPU, and what its free memory
+            holds on a GPU. Either way it is halved when memory runs out.
 
     Attributes:
         tangents: dtype in which columns are propagated.
@@ -256,17 +254,13 @@ def _grey_nearest(image: Tensor, resolution: int) -> Tensor:
 
 
 def _chunk_for_memory(derivative: Derivative, tangent: Tensor) -> int:
-    """Number of tangents that half of the free memory holds, from the need of one."""
-    if tangent.is_cuda:
-        torch.cuda.reset_peak_memory_stats(tangent.device)
-        before = torch.cuda.memory_allocated(tangent.device)
-        derivative(tangent)
-        need = torch.cuda.max_memory_allocated(tangent.device) - before
-        free = torch.cuda.mem_get_info(tangent.device)[0]
-    else:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        derivative(tangent)
-        need = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-        free = psutil.virtual_memory().available
+    """Number of tangents at a time: on a GPU what half of its free memory holds."""
     limit = _CHUNK_LIMIT.get(tangent.device.type, 1)
+    if not tangent.is_cuda:
+        return limit
+    torch.cuda.reset_peak_memory_stats(tangent.device)
+    before = torch.cuda.memory_allocated(tangent.device)
+    derivative(tangent)
+    need = torch.cuda.max_memory_allocated(tangent.device) - before
+    free = torch.cuda.mem_get_info(tangent.device)[0]
     return max(1, min(limit, int(_MEMORY_SHARE * free / max(need, 1))))

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vjp
 
+from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.jacobian import moved_image
 from lowrankgan.linearization import Linearization
 
-Array = NDArray[np.float64]
 Operator = Callable[[Array], Array]
 
 _SPARE = 3  # vectors of a block beyond those that are asked for

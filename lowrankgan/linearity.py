@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import jvp
 
+from lowrankgan.arrays import Array
 from lowrankgan.editing import move
 from lowrankgan.generators.base import Generator
-
-Array = NDArray[np.float64]
 
 
 def exact_rank(rows: Array) -> dict[str, float | int]:
@@ -27,7 +25,8 @@ def exact_rank(rows: Array) -> dict[str, float | int]:
         counts; leak, the largest change of a pixel along the null space over that along the
         leading direction, 0 if the null space is empty.
     """
-    _, values, directions = np.linalg.svd(rows, full_matrices=True)
+    # R of J = QR has the singular values and right vectors of J, and is as small as d x d.
+    _, values, directions = np.linalg.svd(np.linalg.qr(rows, mode="r"), full_matrices=True)
     tolerance = max(rows.shape) * np.finfo(np.float64).eps * values[0]
     rank = int((values > tolerance).sum())
     null = rows @ directions[rank:].T

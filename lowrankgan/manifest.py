@@ -33,7 +33,7 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
     """
     described, record = [], {}
     seeds: set[int] = set()
-    weights: dict[str, str | None] = {}
+    weights: dict[str, str] = {}
     for folder in steps:
         record = json.loads((folder / RECORD).read_bytes())
         settings = record["settings"]
@@ -43,7 +43,8 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
         seeds |= set(settings.get("seeds", ()))
         for name in ("requirement", "url", "path"):
             if name in settings:
-                weights[settings[name]] = settings["sha256"]
+                pinned = settings["sha256"]  # or what the download had that was trusted
+                weights[settings[name]] = pinned or record["sha256"][f"files/{settings['file']}"]
     sources = [
         path
         for name in ("lowrankgan", "scripts", "workflow")
@@ -117,13 +118,14 @@ def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
         if not path.is_file() or sha256(path) != value:
             found.append(f"{name}: has changed since")
     for package, version in manifest["versions"].items():
-        now = platform.python_version() if package == "python" else _version(package)
+        now = platform.python_version() if package == "python" else version_of(package)
         if now != version:
             found.append(f"{package}: was {version}, is {now}")
     return found
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The installed version, None where there is none, as where it came without metadata."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

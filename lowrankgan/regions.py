@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from scipy.spatial import ConvexHull, QhullError
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.weights import verify
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.floating]
@@ -69,16 +70,21 @@ class Box(Region):
 
 @dataclass(frozen=True)
 class Polygon(Region):
-    """Polygon with (x, y) vertices in fractions of the image."""
+    """Polygon with (x, y) vertices in fractions of the image, by the even-odd rule.
+
+    Half open like `Box`: a polygon of its four corners is the same pixels.
+    """
 
     points: Sequence[tuple[float, float]]
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
-        picture = Image.new("1", (resolution, resolution))
-        # ImageDraw addresses pixels by their centre.
-        vertices = [(x * resolution - 0.5, y * resolution - 0.5) for x, y in self.points]
-        ImageDraw.Draw(picture).polygon(vertices, fill=1)
-        return np.asarray(picture, dtype=bool)
+        centres = (np.arange(resolution) + 0.5) / resolution
+        inside = np.zeros((resolution, resolution), dtype=bool)
+        for (x, y), (next_x, next_y) in zip(self.points, np.roll(self.points, -1, 0), strict=True):
+            crossed = (centres >= y) != (centres >= next_y)  # rows whose line meets this side
+            meets = x + (centres[crossed] - y) / (next_y - y) * (next_x - x)
+            inside[crossed] ^= centres < meets[:, None]
+        return inside
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Landmarks(Region):
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
         if landmarks is None or not np.isfinite(landmarks).all():
-            raise LowRankGANError("a landmark region needs a face; none was found in the image")
+            raise LowRankGANError("no face was found; leave this seed out, or lower sample.psi")
         try:
             points = landmarks[list(self.indices)]
             corners = points[ConvexHull(points).vertices]
@@ -157,7 +163,7 @@ def build_region(spec: Mapping[str, Any]) -> Region:
     """A region from plain values, `kind` and that kind's fields, as `conf/region` has them.
 
     Raises:
-        LowRankGANError: the kind is unknown.
+        LowRankGANError: the kind is unknown, or a mask picture has not the `sha256` that is named.
     """
     fields = {key: value for key, value in spec.items() if key not in ("kind", "sha256")}
     match spec["kind"]:
@@ -168,7 +174,10 @@ def build_region(spec: Mapping[str, Any]) -> Region:
         case "polygon":
             return Polygon(**fields)
         case "mask":
-            return MaskImage(Path(fields["path"]))
+            path = Path(fields["path"])
+            if spec.get("sha256"):
+                verify(path, spec["sha256"])
+            return MaskImage(path)
         case "landmarks":
             return Landmarks(**fields)
         case "union":

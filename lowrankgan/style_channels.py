@@ -49,10 +49,13 @@ def local_channels(
     offsets = style_offsets(generator, layers)
     changes = squared_changes(generator, ws, offsets, masks, probes, seed)
     squared_lengths = np.concatenate([rows.square().sum(1).numpy() for _, rows in offsets])
+    moving = squared_lengths > np.finfo(np.float64).eps * squared_lengths.max()
     found = {}
     for name, (inside, outside) in changes.items():
-        strength = inside / squared_lengths
-        ranked = np.lexsort((-inside / outside, strength < least * strength.max()))[:count]
+        # Styles that do not depend on w, as where a class alone makes them, have no offset.
+        strength = np.divide(inside, squared_lengths, out=np.zeros_like(inside), where=moving)
+        locality = np.divide(inside, outside, out=np.zeros_like(inside), where=moving)
+        ranked = np.lexsort((-locality, strength < least * strength.max()))[:count]
         found[name] = np.stack([_placed(generator, offsets, int(channel)) for channel in ranked])
     return found
 

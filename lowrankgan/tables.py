@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
@@ -184,7 +185,7 @@ def write_table(table: pd.DataFrame, stem: Path, caption: str, digits: int) -> N
         digits: significant digits of floats in Markdown and LaTeX.
     """
     text = table.map(lambda value: _text(value, digits))
-    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
+    numeric = [is_numeric_dtype(kind) and not is_bool_dtype(kind) for kind in table.dtypes]
     stem.parent.mkdir(parents=True, exist_ok=True)
     contents = {
         "csv": table.to_csv(index=False, lineterminator="\n"),

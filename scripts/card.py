@@ -48,7 +48,10 @@ def _assess(
     classifier = load_classifier(job.input("classifier") / "classifier.safetensors", device)
     generator = load_generator(job.input("train") / "generator.safetensors", device)
     random = torch.Generator().manual_seed(job.settings["seed"])
-    real = LabelledImages(training.pixels[:count], training.labels[:count], training.classes)
+    chosen = torch.randperm(len(training.labels), generator=torch.Generator().manual_seed(0))[
+        :count
+    ]
+    real = LabelledImages(training.pixels[chosen], training.labels[chosen], training.classes)
     reference = judge(classifier, batches(held_out, device))
     sets = {
         f"{count} samples": judge(classifier, _samples(generator, count, random)),

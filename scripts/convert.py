@@ -30,8 +30,13 @@ def _published(job: Job) -> Path:
 
 def _check_sizes(job: Job, path: Path, checkpoint: Checkpoint) -> None:
     generator = build_generator(checkpoint)
-    for key in ("resolution", "w_dim", "num_layers"):
-        expected, found = job.settings[key], getattr(generator, key)
+    sizes = {
+        "resolution": generator.resolution,
+        "w_dim": generator.w_dim,
+        "layer_resolutions": list(generator.layer_resolutions),
+    }
+    for key, found in sizes.items():
+        expected = job.settings[key]
         if expected not in (None, found):
             raise LowRankGANError(
                 f"generator.{key}: {expected}, the weights in {path} have {found}; "

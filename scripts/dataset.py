@@ -4,12 +4,18 @@ import tempfile
 from pathlib import Path
 
 from job import Job, run
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.training.data import LabelledImages, read_folder, read_idx, save
 from lowrankgan.training.sources import fetch_files
 
 
 def main(job: Job) -> None:
     for name, images in zip(("training", "held_out"), _read(job), strict=True):
+        if images.classes != job.settings["classes"]:
+            raise LowRankGANError(
+                f"classes: {job.settings['classes']} names, the data has {images.classes} classes; "
+                "name each in the order of their labels"
+            )
         save(images, job.output / f"{name}.safetensors")
 
 

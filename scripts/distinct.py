@@ -1,4 +1,7 @@
-"""Which directions of a region are attributes of their own: how far their edits are apart."""
+"""Which directions of a region are attributes of their own: how far their edits are apart.
+
+An edit that has not reached the target says nothing of that, and does not count.
+"""
 
 from typing import Any
 
@@ -28,13 +31,16 @@ def main(job: Job) -> None:
             degrees[region] = angles(rows.numpy())
             for face, seed in enumerate(faces.seeds):
                 here = edits[(edits["region"] == region) & (edits["face"] == seed)]
+                reached = here["reached"].to_numpy(bool)
                 edited = _Edited(faces, region, face, rows, here["step"].tolist())
-                apart.setdefault(region, []).append(edited.apart(trunk))
-                changes.append(edited.changes(scores))
+                between = edited.apart(trunk)
+                between[~(reached & reached[:, None])] = np.nan
+                apart.setdefault(region, []).append(between)
+                changes.append(edited.changes(scores)[reached])
     pairs: list[dict[str, Any]] = []
     chosen: dict[tuple[str, int], bool] = {}
     for region, found in apart.items():
-        mean, angle = np.mean(found, axis=0), degrees[region]
+        mean, angle = np.ma.masked_invalid(found).mean(0).filled(np.nan), degrees[region]
         kept = distinct(mean, angle, s["apart"], s["degrees"])
         chosen |= {(region, i + 1): i in kept for i in range(len(mean))}
         for i, j in zip(*np.tril_indices(len(mean), -1), strict=True):

@@ -73,7 +73,7 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
             images = generator.render(ws, job.settings["resolution"])
         masks = {
             name: torch.from_numpy(mask).to(images.device)
-            for name, mask in masks_of(job, images).items()
+            for name, mask in masks_of(job, images, [seeds[i] for i in chosen]).items()
         }
         yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws)
 

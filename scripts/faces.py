@@ -59,28 +59,31 @@ def latents_of(job: Job, generator: Generator) -> tuple[Tensor, list[int]]:
 
 def analysed(job: Job, generator: Generator) -> tuple[Tensor, Tensor, dict[str, NDArray[np.bool_]]]:
     """The sampled W+ [N, L, D], images [N, 3, R, R] of them as J sees them, and their masks."""
-    ws, _ = latents_of(job, generator)
+    ws, seeds = latents_of(job, generator)
     with torch.inference_mode():  # one by one, for there may be many
         images = torch.cat([generator.render(one[None], job.settings["resolution"]) for one in ws])
-    return ws, images, masks_of(job, images)
+    return ws, images, masks_of(job, images, seeds)
 
 
-def masks_of(job: Job, images: Tensor) -> dict[str, NDArray[np.bool_]]:
-    """Region name to masks [N, R, R] on images [N, 3, R, R] nominally in [-1, 1]."""
+def masks_of(job: Job, images: Tensor, seeds: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
+    """Region name to masks [N, R, R] on images [N, 3, R, R] nominally in [-1, 1], of some seeds."""
     points: list[Points | None] = [None] * len(images)
     if "landmarks" in job.inputs:
         points = list(landmarks_of(job)(to_unit(images))[0])
     masks = {}
     for name, spec in job.settings["regions"].items():
-        masks[name] = np.stack([_mask(name, spec, images.shape[-1], p) for p in points])
+        found = zip(points, seeds, strict=True)
+        masks[name] = np.stack([_mask(name, spec, images.shape[-1], *face) for face in found])
     return masks
 
 
-def _mask(name: str, spec: Mapping[str, Any], resolution: int, points: Points | None) -> Mask:
+def _mask(
+    name: str, spec: Mapping[str, Any], resolution: int, points: Points | None, seed: int
+) -> Mask:
     try:
         mask = build_region(spec).mask(resolution, points)
     except LowRankGANError as error:
-        raise LowRankGANError(f"region.{name}: {error}") from error
+        raise LowRankGANError(f"region.{name}: of the image of seed {seed}: {error}") from error
     if mask.all() or not mask.any():
         raise LowRankGANError(
             f"region.{name}: covers {mask.mean():.0%} of the {resolution} px grid, "

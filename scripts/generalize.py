@@ -33,7 +33,8 @@ def main(job: Job) -> None:
                 angles += _rows((method, region, source, other), one[region], two[region])
     for source, method, one in found:
         for region, other in combinations(one, 2):
-            regions += _rows((method, source, region, other), one[region], one[other])
+            if one[region].shape[1:] == one[other].shape[1:]:  # of files, one may be in W+
+                regions += _rows((method, source, region, other), one[region], one[other])
     pd.DataFrame(angles, columns=_ANGLES).to_csv(job.output / "angles.csv", index=False)
     pd.DataFrame(regions, columns=_REGIONS).to_csv(job.output / "regions.csv", index=False)
 

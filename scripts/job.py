@@ -1,6 +1,5 @@
 """What every script shares: its arguments, its log, its output written whole or not at all."""
 
-import importlib.metadata
 import json
 import logging
 import os
@@ -18,6 +17,7 @@ import psutil
 from safetensors import SafetensorError
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.manifest import version_of
 from lowrankgan.memory import shortage
 from lowrankgan.records import RECORD, check_record, hashes, unpacked
 
@@ -118,6 +118,6 @@ def _record(raw: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": platform.platform(),
         "device": _device(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {name: version_of(name) for name in _PACKAGES},
         "sha256": hashes(folder),
     }

@@ -22,7 +22,7 @@ def main(job: Job) -> None:
     errors: list[dict[str, Any]] = []
     for ws, seed in zip(latents.double(), seeds, strict=True):
         with torch.no_grad():
-            masks = masks_of(job, generator.synthesis(ws[None]))
+            masks = masks_of(job, generator.synthesis(ws[None]), [seed])
         columns = jacobian(generator, ws, layers, side)
         for region, (mask,) in masks.items():
             inside = torch.from_numpy(mask)

@@ -24,12 +24,14 @@ def _strips(job: Job) -> Figure:
     editor = _Editor(job)
     method = job.settings["labels"].index(job.settings["method"])
     steps, region = job.settings["steps"], job.settings["region"]
-    matched = editor.matched_steps(method).abs()  # so that a column has one sign for all faces
-    edits = [editor.edited(method, matched * x) if x else editor.originals for x in steps]
+    matched = editor.matched(method)
+    length = matched["step"].abs()  # so that a column has one sign for all faces
+    edits = [editor.edited(method, length * x) if x else editor.originals for x in steps]
+    missed = np.repeat(matched[["missed"]].to_numpy(), len(steps), axis=1)
     labels = [f"{step:+.2g} α" if step else "original" for step in steps]
     title = f"{region.replace('_', ' ')}: α is the step of matched change inside"
-    original = len(steps) // 2
-    return edit_strips(np.stack(edits, axis=1), labels, editor.masks, title, original)
+    images = np.stack(edits, axis=1)
+    return edit_strips(images, labels, editor.masks, title, steps.index(0), missed)
 
 
 def _gallery(job: Job) -> Figure:
@@ -40,24 +42,30 @@ def _gallery(job: Job) -> Figure:
     scores = table.drop(columns=["region", "distinct", "tint"])
     relative = scores / scores.abs().max()
     images, labels = [editor.originals], ["original"]
+    missed = [np.zeros(len(editor.originals), dtype=bool)]
     for number in table.index[table["distinct"]]:
-        images.append(editor.edited(method, editor.matched_steps(method, number), number))
+        matched = editor.matched(method, number)
+        images.append(editor.edited(method, matched["step"], number))
+        missed.append(matched["missed"].to_numpy())
         name = str(relative.loc[number].abs().idxmax())
         change = scores.loc[number, name]
         labels.append(f"{number}: {name.replace('_', ' ')}\n{change:+.2g}")
     title = f"{region.replace('_', ' ')}: distinct directions, with what each changes most"
-    return edit_strips(np.stack(images, axis=1), labels, editor.masks, title, original=0)
+    stacked, marks = np.stack(images, axis=1), np.stack(missed, axis=1)
+    return edit_strips(stacked, labels, editor.masks, title, 0, marks)
 
 
 def _differences(job: Job) -> Figure:
     editor, region = _Editor(job), job.settings["region"]
+    matched = {name: editor.matched(i) for i, name in enumerate(job.settings["labels"])}
     edited = {
-        name: editor.edited(index, editor.matched_steps(index))
-        for index, name in enumerate(job.settings["labels"])
+        name: editor.edited(index, found["step"])
+        for index, (name, found) in enumerate(matched.items())
     }
+    missed = {name: found["missed"].to_numpy() for name, found in matched.items()}
     title = f"{region.replace('_', ' ')}: equal change inside the region"
     colour_map = job.settings["colour_map"]
-    return difference_maps(editor.originals, edited, editor.masks, colour_map, title)
+    return difference_maps(editor.originals, edited, editor.masks, colour_map, title, missed)
 
 
 class _Editor:
@@ -71,15 +79,17 @@ class _Editor:
         masks = [faces.masks[self._region] for faces in self._batches]
         self.masks = torch.cat(masks).cpu().numpy()
 
-    def matched_steps(self, method: int, number: int = 1) -> "pd.Series[float]":
-        """By face, the signed step at which the method reaches the target."""
+    def matched(self, method: int, number: int = 1) -> pd.DataFrame:
+        """By face, the signed `step` nearest to the target, and whether that is `missed`."""
         edits = pd.read_csv(self._job.inputs["metrics"][method] / "metrics.csv")
         chosen = (
             (edits["region"] == self._region)
             & (edits["target"] == self._job.settings["target"])
             & (edits["direction"] == number)
         )
-        return edits[chosen].set_index("face")["step"]
+        seeds = [seed for faces in self._batches for seed in faces.seeds]
+        found = edits[chosen].set_index("face").loc[seeds]
+        return pd.DataFrame({"step": found["step"], "missed": ~found["reached"].astype(bool)})
 
     def edited(self, method: int, steps: "pd.Series[float]", number: int = 1) -> NDArray[np.uint8]:
         """The method's edits [faces, R, R, 3] with a step for each face."""

@@ -1,12 +1,14 @@
 """Sample faces by seed: latents for the later stages, pictures for people."""
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
 from faces import generator_of
 from job import Job, run
-from lowrankgan.images import contact_sheet, to_bytes, to_unit
+from lowrankgan.images import SHEET_FACES, contact_sheet, to_bytes, to_unit
 from lowrankgan.progress import progress
 from lowrankgan.sampling import sample_latents
 
@@ -19,13 +21,13 @@ def main(job: Job) -> None:
     save_file(latents, job.output / "latents.safetensors")
     folder = job.output / "images"
     folder.mkdir()
-    shown = []
+    shown = list[NDArray[np.uint8]]()
     for seed, ws in progress(list(zip(seeds, faces.split(1), strict=True)), "faces"):
         with torch.inference_mode():
             image = to_bytes(to_unit(generator.synthesis(ws)))
         # At the default level PNG takes as long as the rendering, and is a tenth smaller.
         Image.fromarray(image[0]).save(folder / f"seed_{seed:06d}.png", compress_level=1)
-        shown += [*image]
+        shown += [*image[: SHEET_FACES - len(shown)]]
     contact_sheet(shown, job.output / "faces.png")
 
 

@@ -77,18 +77,18 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def swept(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
     """Summaries of the methods whose rule has several values, with the rank that each gives."""
-    columns = ["method", "name", "rule", "value", "relaxation"]
+    columns = ["method", "name", "rule", "value", "relaxation", "source"]
     # Words before they share a column: beside a lambda, a rank of 10 would become 10.0.
-    rows = [(*row[:3], str(row[3]), row[4]) for row in job.settings["sweep"]]
+    rows = [(*row[:3], str(row[3]), *row[4:]) for row in job.settings["sweep"]]
     methods = pd.DataFrame(rows, columns=columns)
-    kept = ranks[(ranks["side"] == "outside") & (ranks["source"] == "average")]
-    kept = kept[["region", "rule", "setting", "rank"]].rename(columns={"setting": "value"})
-    methods = methods.merge(kept, on=["rule", "value"])
+    kept = ranks[ranks["side"] == "outside"].rename(columns={"setting": "value"})
+    by = ["source", "rule", "value"]
+    methods = methods.merge(kept[[*by, "region", "rank"]], on=by)
     methods["kept"] = methods["rank"] - methods["relaxation"]
     averaged = summary[(summary["source"] == "average") & (summary["direction"] == 1)]
     averaged = averaged[averaged["measure"].str.endswith("_outside")]
     chosen = averaged.drop(columns=["source", "direction"])
-    return methods.drop(columns="rank").merge(chosen, on=["method", "region"])
+    return methods.drop(columns=["rank", "source"]).merge(chosen, on=["method", "region"])
 
 
 def _published(s: Mapping[str, Any], averaged: pd.DataFrame) -> pd.DataFrame:

@@ -1,19 +1,67 @@
 import shlex
 
+import numpy as np
 import pytest
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.regions import build_region
 from workflow.configuration import CONF, load_configuration
 from workflow.overrides import encoded, overrides_of
+from workflow.plan import unroll
 
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+EXPERIMENTS, GENERATORS, REGIONS = (
+    sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    for group in ("experiment", "generator", "region")
+)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes(name: str) -> None:
+def test_every_experiment_can_be_unrolled(name: str) -> None:
     configuration = load_configuration([f"experiment={name}"])
     assert configuration.name == name
-    assert not set(configuration.sample.analysis_seeds) & set(configuration.sample.test_seeds)
+    stages = {stage for stage, _ in unroll(configuration).steps}
+    assert {"convert", "sample", "jacobian", "subspace", "metrics", "tables"} <= stages
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_generator_can_be_edited(name: str) -> None:
+    configuration = load_configuration([f"generator={name}", "region=[left_half]"])
+    (step,) = (s for s in unroll(configuration).steps.values() if s.stage == "convert")
+    assert step.settings["resolution"] == configuration.generator.resolution
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_every_region_is_a_part_of_the_image(name: str) -> None:
+    region = load_configuration([f"region=[{name}]"]).region[name]
+    face = np.random.default_rng(0).uniform(0.3, 0.7, (468, 2))
+    assert 0 < build_region(region.model_dump()).mask(256, face).mean() < 1
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name.startswith("paper_")])
+def test_the_papers_experiments_take_the_papers_generator(name: str) -> None:
+    configuration = load_configuration([f"experiment={name}", "generator=stylegan2_ffhq"])
+    assert configuration.edit.layers == tuple(range(3, 18))  # 16 px and above
+    ours = configuration.subspace.get("ours")
+    assert ours is None or ours.jacobian["splits"] == [5, 7]  # from 32 and from 64 px on
+
+
+def test_layers_are_named_by_their_resolution() -> None:
+    def layers(value: str) -> object:
+        return load_configuration([f"edit.layers={value}"]).edit.layers
+
+    assert layers("[32px]") == (7, 8, 9)
+    assert layers("[0,16px,300px+]") == (0, 4, 5, 6, 19, 20, 21, 22)
+    assert layers("all") == "all"
+    with pytest.raises(LowRankGANError, match=r"edit\.layers: 33px, the generator's layers are at"):
+        layers("[33px]")
+    unknown = ["edit.layers=[32px]", "~generator.layer_resolutions"]
+    with pytest.raises(LowRankGANError, match=r"edit\.layers: 32px needs generator\.layer_res"):
+        load_configuration(unknown)
+
+
+def test_classes_and_cutoff_are_set_without_further_signs() -> None:
+    sample = load_configuration(["sample.label=3", "sample.cutoff=2"]).sample
+    assert (sample.label, sample.cutoff, sample.other_labels) == (3, 2, ())
 
 
 def test_the_default_is_the_quick_experiment() -> None:
@@ -57,6 +105,23 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ("factorization.energy=[1.5]", r"factorization\.energy\.0: 1\.5"),
         ("factorization.lambda=[0]", r"factorization\.lambda"),
         ("factorization.lambda=[]", r"factorization has no value for pursuit"),
+        ("figure.strip_steps=[1,2]", r"figure\.strip_steps: expected 0 among them"),
+        ("figure.colour_map=virdis", r"figure\.colour_map: 'virdis', input should be 'magma'"),
+        ("edit.layers=some", r"edit\.layers: 'some', expected all, or slots and resolutions"),
+        ("edit.layers=[17pxx]", r"edit\.layers: expected all, or slots and resolutions"),
+        ("+subspace.constrained.value=600", r"constrained: value: 600, expected at most 1 for"),
+        (
+            "+subspace.own={solver: constrained, rule: rank, value: 1.5}",
+            r"own\.constrained: value: 1\.5, expected a whole number",
+        ),
+        (
+            "+subspace.own={solver: constrained, rule: rank, value: 512}",
+            r"own\.value: 512, expected less than w_dim",
+        ),
+        (
+            "+subspace.own={solver: file, files: {eyes: a.npy}, jacobian: {chunk: 1}}",
+            r"subspace\.own\.jacobian: expected nothing",
+        ),
         ("edit.layers=[23]", r"layers: 23, mobilestylegan_ffhq has 0 to 22"),
         ("edit.directions=600", r"edit\.directions: 600, at most w_dim 512"),
         ("edit.targets.mse=-1", r"edit\.targets\.mse\.0: -1"),
@@ -118,6 +183,28 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
         load_configuration([override])
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("configuration: ")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["metric.baseline=constrained", "factorization.energy=[0.9,0.95]"],
+            r"metric\.baseline: 'constrained' has several values of its rule",
+        ),
+        (
+            ["+subspace.own={solver: file, files: {eyes: a.npy}}", "figure.method=own"],
+            r"figure\.method: 'own' has no file for the region 'mouth'",
+        ),
+        (
+            [f"factorization.{rule}=[]" for rule in ("lambda", "energy", "rank")],
+            r"factorization: expected a value of lambda, energy or rank",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(LowRankGANError, match=message):
+        load_configuration(overrides)
 
 
 def test_fewer_candidates_than_directions_are_refused() -> None:

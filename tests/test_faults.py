@@ -89,12 +89,13 @@ def copy(undisturbed: Path, tmp_path: Path) -> Path:
 
 
 def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
-    chance = random.Random(0)
+    chance, hits = random.Random(0), 0
     for kill in range(_KILLS):
         run = _start(tmp_path, stdout=subprocess.DEVNULL)
         try:
             run.wait(timeout=chance.uniform(0.5, 8))
         except subprocess.TimeoutExpired:
+            hits += len(psutil.Process(run.pid).children(recursive=True)) > 0  # jobs at work
             if kill % 2:
                 os.killpg(run.pid, signal.SIGKILL)
             else:  # the jobs go on by themselves, while the next run starts them again
@@ -102,6 +103,7 @@ def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
                 for process in (front, *front.children()):
                     process.kill()
         run.wait()
+    assert hits >= _KILLS // 3
     code, said = _run(tmp_path)
     assert code == 0, said[-3000:]
     _same(tmp_path, undisturbed)

@@ -43,7 +43,10 @@ def texts(figure: Figure) -> list[str]:
 
 def test_strips_hold_every_image_and_outline_the_originals() -> None:
     images = pixels(2, 3)
-    figure = edit_strips(images, ["-1", "original", "+1"], MASK, "Title", 1)
+    missed = np.zeros((2, 3), dtype=bool)
+    missed[1, :2] = True
+    figure = edit_strips(images, ["-1", "original", "+1"], MASK, "Title", 1, missed)
+    assert [len(axes.texts) for axes in figure.axes] == [0, 1, 0, 0, 0, 0]  # not the original
     shown = [axes.images[0].get_array() for axes in figure.axes]
     np.testing.assert_array_equal(np.stack(shown), images.swapaxes(0, 1).reshape(-1, 16, 16, 3))
     assert outlined(figure) == [2, 3]
@@ -52,9 +55,11 @@ def test_strips_hold_every_image_and_outline_the_originals() -> None:
 
 def test_strips_take_a_mask_for_each_face_and_a_label_for_each_column() -> None:
     masks = np.stack([MASK, ~MASK])
-    assert outlined(edit_strips(pixels(2, 3), ["-1", "0", "+1"], masks, "Title", 1)) == [2, 3]
+    none = np.zeros((2, 3), dtype=bool)
+    figure = edit_strips(pixels(2, 3), ["-1", "0", "+1"], masks, "Title", 1, none)
+    assert outlined(figure) == [2, 3]
     with pytest.raises(ValueError, match="zip"):
-        edit_strips(pixels(2, 3), ["-1", "0"], MASK, "Title", 1)
+        edit_strips(pixels(2, 3), ["-1", "0"], MASK, "Title", 1, none)
 
 
 def test_differences_are_means_over_rgb_in_grey_levels_on_one_scale() -> None:
@@ -62,7 +67,9 @@ def test_differences_are_means_over_rgb_in_grey_levels_on_one_scale() -> None:
     edited = {"up": original.copy(), "down": original.copy()}
     edited["up"][0, 1, 1] = 130, 100, 100
     edited["down"][0, 2, 2] = 40, 40, 40
-    figure = difference_maps(original, edited, MASK, "magma", "Title")
+    missed = {"up": np.array([False]), "down": np.array([True])}
+    figure = difference_maps(original, edited, MASK, "magma", "Title", missed)
+    assert [axes.get_title() for axes in figure.axes if axes.texts] == ["down"]
     maps = [a.images[0] for a in figure.axes if a.images and a.images[0].get_array().ndim == 2]
     assert [shown.get_array().max() for shown in maps] == [10.0, 60.0]
     assert maps[0].norm is maps[1].norm
@@ -252,7 +259,14 @@ def test_measures_have_names() -> None:
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: edit_strips(np.full((1, 3, 8, 8, 3), 9, np.uint8), ["a", "b", "c"], MASK, "T", 1),
+        lambda: edit_strips(
+            np.full((1, 3, 8, 8, 3), 9, np.uint8),
+            ["a", "b", "c"],
+            MASK,
+            "T",
+            1,
+            np.ones((1, 3), dtype=bool),
+        ),
         lambda: spectra({"eyes": {"inside": np.ones(4)}}, {"eyes": {"inside": {"energy": 4}}}),
     ],
 )

@@ -92,6 +92,18 @@ def test_garments_need_no_landmarks_and_other_classes_are_measured() -> None:
     assert "linearity" not in faces.figures
 
 
+def test_attributes_decide_what_their_scores_need() -> None:
+    distinct = "distinct={faces: 2, apart: 0.5, degrees: 45}"
+    for attributes, roles in (("garments", set()), ("landmarks", {"landmarks"})):
+        overrides = ["experiment=biggan_fashion", f"metric.attributes={attributes}", distinct]
+        steps = unroll(load_configuration(overrides)).steps.values()
+        scoring = [step for step in steps if step.stage in ("metrics", "distinct")]
+        assert {step.stage for step in scoring} == {"metrics", "distinct"}
+        for step in scoring:
+            assert step.parents.keys() & {"landmarks"} == roles
+            assert ("classifier" in step.settings) is (attributes == "garments")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

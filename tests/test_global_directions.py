@@ -1,9 +1,11 @@
 """Directions that know no region, and the style weights that two of the methods build on."""
 
 import numpy as np
+import pytest
 import torch
 from torch.func import jacfwd
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.reading import read_checkpoint
@@ -26,6 +28,19 @@ def test_style_weights_of_stylegan2_are_the_slopes_of_its_styles() -> None:
         # Styles come in the order of synthesis, the weights of a slot too.
         torch.testing.assert_close(slopes[moved, slot], weight)
         assert not slopes[moved][:, [s for s in range(len(ws)) if s != slot]].any()
+
+
+def test_a_w_that_does_not_depend_on_z_has_no_leading_directions() -> None:
+    generator = build_generator(
+        read_checkpoint(CHECKPOINTS / "ajbrock_biggan_r128.pth", {"latent": "class"})
+    )
+    z = torch.randn(2, generator.z_dim, dtype=generator.dtype)
+    for find in (
+        lambda: ganspace(generator, 3, 50, 0, 2),
+        lambda: local_basis(generator, z, 3, 2),
+    ):
+        with pytest.raises(LowRankGANError, match="w is the same for every z"):
+            find()
 
 
 def test_what_no_style_reads_changes_no_image() -> None:

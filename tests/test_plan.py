@@ -56,8 +56,11 @@ def test_a_changed_lambda_leaves_the_other_methods_alone() -> None:
     assert solvers == ["projected"]
 
 
-def test_going_back_finds_the_old_keys() -> None:
-    assert _plan().steps.keys() == _plan("sample.psi=0.7").steps.keys()
+def test_keys_depend_on_values_alone() -> None:
+    """Not on how they are written, nor in which order."""
+    one = _plan("edit.tolerance=0.05", "sample.psi=0.5").steps.keys()
+    two = _plan("sample.psi=0.50", "edit.tolerance=5e-2").steps.keys()
+    assert one == two
 
 
 def test_experiments_share_their_common_stages() -> None:

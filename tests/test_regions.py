@@ -55,6 +55,17 @@ def test_polygon_covers_its_area() -> None:
     assert not mask[150, 30]
 
 
+@pytest.mark.parametrize("resolution", [8, 31, 32])
+def test_a_polygon_of_a_box_is_the_pixels_of_the_box(resolution: int) -> None:
+    low, high = 0.3, 0.7
+    corners = [[low, low], [high, low], [high, high], [low, high]]
+    box = {"kind": "box", "top": low, "left": low, "bottom": high, "right": high}
+    expected = build_region(box).mask(resolution)
+    for points in (corners, corners[::-1]):
+        found = build_region({"kind": "polygon", "points": points}).mask(resolution)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_mask_image(tmp_path) -> None:
     picture = np.zeros((64, 64), dtype=np.uint8)
     picture[16:32, 8:24] = 255

@@ -8,6 +8,17 @@ from tests.derivatives import style_derivatives
 from tests.test_mobilestylegan import small_mobilestylegan
 
 
+def test_channels_that_do_not_depend_on_w_are_none_of_the_candidates() -> None:
+    generator = small_mobilestylegan()
+    ws = torch.randn(1, generator.num_layers, generator.w_dim, dtype=generator.dtype)
+    mask = np.zeros((1, 16, 16), dtype=bool)
+    mask[:, 4:9, 3:12] = True
+    generator.style_weights()[2].zero_()
+    found = local_channels(generator, ws, [2, 3], {"box": mask}, 4, 0, 0.5, 3)["box"]
+    assert not found[:, 2].any()
+    np.testing.assert_allclose(np.linalg.norm(found[:, 3], axis=1), 1)
+
+
 def test_the_most_local_channels_are_found_and_moved_alone() -> None:
     generator = small_mobilestylegan()
     ws = torch.randn(1, generator.num_layers, generator.w_dim, dtype=generator.dtype)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from safetensors.numpy import load_file, save_file
 
+import factorize
 from job import Job
 from lowrankgan.shrinkage import cross_validated_weight, shrink
 from lowrankgan.subspace import rayleigh_optimum, restricted_optimum
@@ -92,3 +94,31 @@ def test_leading_directions_are_combined_by_what_they_do_to_further_faces(tmp_pa
     price = 0.1 * np.trace(grams[0][1]) / 6
     expected = restricted_optimum(rows, *means, price, 2)
     np.testing.assert_allclose(load_file(output / "directions.safetensors")["eyes"], expected)
+
+
+@pytest.mark.parametrize(
+    ("solver", "axis"),
+    [
+        ("unprojected", [0, 1, 0, 0, 1, 0]),  # what changes the region most
+        ("projected", [0, 0, 0, 0, 1, 0]),  # of that, what leaves the rest alone
+        ("constrained", [0, 0, 0, 0, 0, 1]),  # of what leaves it alone, what changes most
+    ],
+)
+def test_the_null_space_is_that_of_the_rest(solver: str, axis: list[int], tmp_path: Path) -> None:
+    """Of two images: axes 0 and 1 change the rest of one of them, axis 2 that of the other."""
+    both = np.array([0, 1, 0, 0, 1, 0]) / 2**0.5
+    inside = 9 * np.outer(both, both) + np.diag([0, 0, 8, 1, 0, 6])
+    *images, factors, output = (tmp_path / name for name in ("first", "second", "factors", "out"))
+    for folder in (*images, factors, output):
+        folder.mkdir()
+    for folder, seen in zip(images, ([10.0, 10, 0, 0, 0, 0], [0.0, 0, 10, 0, 0, 0]), strict=True):
+        arrays = {"inside/eyes": inside, "outside/eyes": np.diag(seen)}
+        save_file(arrays, folder / "gram.safetensors", {"groups": "[[0, 1]]"})
+    settings = {"regions": ["eyes"], "rule": "rank", "value": 3}
+    factorize.main(Job(settings, {"jacobian": images}, factors))
+    settings = {"solver": solver, "regions": ["eyes"], "layers": [0, 1]}
+    settings |= {"directions": 1, "relaxation": 0}
+    main(Job(settings, {"jacobian": images, "factorize": [factors]}, output))
+    (found,) = load_file(output / "directions.safetensors")["eyes"]
+    expected = np.array(axis) / np.linalg.norm(axis)
+    np.testing.assert_allclose(np.abs(found @ expected), 1)

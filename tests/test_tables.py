@@ -163,6 +163,12 @@ def test_latex_escapes_and_balances(table: pd.DataFrame, tmp_path: Path) -> None
     assert len(re.findall(r"\\begin", latex)) == len(re.findall(r"\\end", latex)) == 2
 
 
+def test_what_is_true_or_false_is_a_word_in_every_format(tmp_path: Path) -> None:
+    write_table(pd.DataFrame({"distinct": [True, False]}), tmp_path / "t", "Caption", 3)
+    body = (tmp_path / "t.tex").read_text().split("\\midrule\n")[1].splitlines()
+    assert body[:2] == [r"True \\", r"False \\"]
+
+
 def test_files_are_deterministic_and_leave_nothing_behind(
     table: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -206,10 +212,14 @@ def test_a_face_that_its_own_direction_does_not_reach_enters_no_ratio() -> None:
 
 
 def test_a_sweep_of_ranks_stands_beside_one_of_lambdas(tmp_path) -> None:
-    sweep = [["pursuit 0.02", "pursuit", "pursuit", 0.02, 0], ["cut 10", "cut", "rank", 10, 2]]
+    sweep = [
+        ["pursuit 0.02", "pursuit", "pursuit", 0.02, 0, "pursuit 0.02"],  # of a J of its own
+        ["cut 10", "cut", "rank", 10, 2, "average"],
+    ]
     ranks = pd.DataFrame(
-        {"side": "outside", "source": "average", "region": "eyes", "rule": ["pursuit", "rank"]}
-        | {"setting": ["0.02", "10"], "rank": [33, 10]}
+        {"side": "outside", "region": "eyes", "rule": ["pursuit", "pursuit", "rank"]}
+        | {"source": ["average", "pursuit 0.02", "average"]}
+        | {"setting": ["0.02", "0.02", "10"], "rank": [99, 33, 10]}
     )
     summary = pd.DataFrame(
         {"source": "average", "method": ["pursuit 0.02", "cut 10"], "region": "eyes"}

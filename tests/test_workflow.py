@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,18 +15,11 @@ from PIL import Image
 
 from lowrankgan.__main__ import main
 from tests.conftest import ROOT
-from tests.workflows import snakemake
+from tests.workflows import planned, snakemake
 from workflow.overrides import encoded
 
 _SMALL = "experiment=dcgan_small"
 _FIGURES = ("plot", "picture")
-
-
-def _jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Jobs by rule that a dry run announces."""
-    assert done.returncode == 0, done.stderr
-    rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, flags=re.MULTILINE)
-    return {name: int(count) for name, count in rows if name not in ("all", "total")}
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +166,7 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
     ],
 )
 def test_a_change_reruns_what_reads_it(finished: Path, override: str, stages: set[str]) -> None:
-    assert set(_jobs(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))) == stages
+    assert set(planned(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))) == stages
 
 
 def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_path: Path) -> None:
@@ -193,9 +185,9 @@ def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     code = project / "lowrankgan/gram.py"
     os.utime(code)
-    assert "jacobian" not in _jobs(run("-n"))
+    assert "jacobian" not in planned(run("-n"))
     code.write_text(code.read_text() + "\n# edited\n")
-    jobs = _jobs(run("-n"))
+    jobs = planned(run("-n"))
     assert jobs["jacobian"] == 2
     assert "fetch" in jobs  # those that only later stages need
     assert jobs["sample"] == 2  # the test faces, and the analysis images as such
@@ -203,7 +195,7 @@ def test_touched_code_reruns_nothing_and_edited_code_reruns_what_follows(tmp_pat
 
 def test_another_experiment_shares_its_weights_and_jacobians(finished: Path) -> None:
     override = "name=other sample.test_faces=2"
-    jobs = _jobs(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))
+    jobs = planned(snakemake(finished, "-n", "--config", _SMALL, f"set={override}"))
     assert not {"fetch", "jacobian", "factorize", "subspace"} & set(jobs)
     assert jobs["sample"] == 1
 
@@ -252,8 +244,8 @@ def test_bad_weights_are_one_line_and_leave_nothing(
 
 
 def test_wrong_sizes_in_a_configuration_are_refused(finished: Path) -> None:
-    done = snakemake(finished, "--config", _SMALL, "set=generator.num_layers=5")
+    done = snakemake(finished, "--config", _SMALL, "set=generator.layer_resolutions=[4,8]")
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "error: generator.num_layers: 5, the weights in" in output
+    assert "error: generator.layer_resolutions: [4, 8], the weights in" in output
     assert "Traceback" not in output

@@ -116,16 +116,11 @@ def metrics_step(
     """
     settings = {key: getattr(sources.c.edit, key) for key in ("tolerance", "max_step")}
     settings |= sources.measured | {"targets": [list(t) for t in sources.c.edit.named_targets]}
-    settings["published_steps"] = list(sources.c.edit.published_steps) if published else []
-    settings["published_faces"] = sources.c.edit.published_faces
-    settings |= {"attributes": sources.c.metric.attributes, "vgg": shown and sources.c.metric.vgg}
+    steps = list(sources.c.edit.published_steps) if published else []
+    settings["published_steps"] = steps
+    settings["published_faces"] = sources.c.edit.published_faces if steps else 0
+    settings |= {"vgg": shown and sources.c.metric.vgg} | sources.scores(sample)
     parents = {"subspace": [subspace], "perceptual": sources.perceptual}
     if shown and sources.identity:
         parents["identity"] = sources.identity
-    if sources.c.metric.classifier is None:
-        parents["landmarks"] = sources.landmarks
-    else:
-        path = Path(sources.c.metric.classifier.path)
-        settings |= {"classifier": str(path), "sha256": hash_of(path)}
-        settings["label"] = sample.settings["label"]
-    return Step("metrics", settings, sources.image_inputs(sample) | parents)
+    return Step("metrics", settings, sources.scored_inputs(sample) | parents)

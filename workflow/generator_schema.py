@@ -60,6 +60,13 @@ class Generator(Strict):
     weights: Weights
     resolution: Count | None = None
     w_dim: Count | None = None
-    num_layers: Count | None = None
+    layer_resolutions: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    """Side in pixels of the feature map that each slot of W+ modulates; `lowrankgan inspect` prints
+    it. What names layers by resolution needs it."""
     options: dict[Name, bool | int | float | str] = Field(default_factory=dict)
     """What the file cannot tell, see `lowrankgan inspect`; `noise: none` of a StyleGAN2, say."""
+
+    @property
+    def num_layers(self) -> int | None:
+        """Slots of W+."""
+        return len(self.layer_resolutions) if self.layer_resolutions else None

@@ -3,12 +3,22 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from workflow.region_schema import Region
 from workflow.setting_types import Count, Name, Positive, Seed, Share, Strict
 
-Layers = Literal["all"] | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+
+def _listed(value: Any) -> Any:
+    slots = value if isinstance(value, list | tuple) else ()
+    if value != "all" and not (slots and all(isinstance(slot, int) for slot in slots)):
+        raise ValueError("expected all, or slots and resolutions such as [4, 32px, 64px+]")
+    return value
+
+
+Layers = Annotated[
+    Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed)
+]
 
 
 class Jacobian(Strict):
@@ -18,8 +28,8 @@ class Jacobian(Strict):
     layers: Layers
     """Slots of W+; the ones that are edited."""
     splits: tuple[Annotated[int, Field(ge=1)], ...]
-    """Slots before which the layers are cut into groups, each moved by an offset of its own; none:
-    all layers are moved alike."""
+    """Slots, or resolutions such as 32px, before which the layers are cut into groups, each moved
+    by an offset of its own; none: all layers are moved alike."""
     pixels: Literal["averaged", "published"]
     """RGB averaged over areas, or its mean at the nearest neighbours, as the authors take it."""
     tangents: Literal["fast", "exact"]
@@ -29,7 +39,7 @@ class Jacobian(Strict):
     """Regions whose Gram matrices are formed beside those of `region`, in the same sweep: what
     experiments that edit different ones share."""
     chunk: Count | None
-    """Tangents at a time; null adapts to the free memory."""
+    """Tangents at a time; null is two on a CPU, and what its free memory holds on a GPU."""
     memory_gb: Positive
     """For the columns of J that are held, where it is computed: 0.4 is all 512 at 256 px, 6.4 at
     1024 px. Of a larger J, blocks are computed more than once."""
@@ -54,6 +64,12 @@ class Factorization(Strict):
     rank: tuple[Count, ...]
     tolerance: Annotated[float, Field(gt=0, le=1e-2)]
     max_iterations: Count
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.lambdas or self.energy or self.rank):
+            raise ValueError("expected a value of lambda, energy or rank")
+        return self
 
 
 class Method(Strict):
@@ -81,6 +97,15 @@ class Ruled(Method):
     value: Positive | None = None
     """Of the rule; null sweeps the list that `factorization` has for it."""
     relaxation: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _of_the_rule(self) -> Self:
+        if self.value is not None:
+            if self.rule == "rank" and self.value % 1:
+                raise ValueError(f"value: {self.value:g}, expected a whole number for a rank")
+            if self.rule != "rank" and self.value > 1:
+                raise ValueError(f"value: {self.value:g}, expected at most 1 for {self.rule}")
+        return self
 
 
 class FurtherFaces(Strict):

@@ -20,12 +20,7 @@ def main() -> int:
     """
     try:
         words = split(os.environ.get("ARGS", ""), "ARGS")
-        quick = "quick" in words
-        names = sorted(
-            path.stem
-            for path in (CONF / "experiment").glob("paper_*.yaml")
-            if path.stem.endswith("_quick") == quick
-        )
+        names = experiments(quick="quick" in words)
         overrides = [word for word in words if word != "quick"]
         steps: dict[tuple[str, str], Step] = {}
         for name in names:
@@ -39,6 +34,12 @@ def main() -> int:
     if failed:
         print(f"error: failed: {', '.join(failed)}; see above", file=sys.stderr)
     return len(failed)
+
+
+def experiments(quick: bool) -> list[str]:
+    """Names of the paper's, those for two cores or those for a GPU or a cluster."""
+    found = sorted(path.stem for path in (CONF / "experiment").glob("paper_*.yaml"))
+    return [name for name in found if name.endswith("_quick") == quick]
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def unroll(configuration: Configuration) -> Plan:
     """Unroll an experiment into its steps.
 
     Raises:
-        LowRankGANError: a mask file of a region cannot be read.
+        LowRankGANError: a file that the configuration names cannot be read.
     """
     return _Unroller(configuration).plan()
 
@@ -115,16 +115,19 @@ class _Unroller:
             for rule in ("pursuit", "energy", "rank")
             for value in self.c.values(rule)
         }
-        subspaces = {}
+        subspaces, ranked_by = {}, dict[str, str]()
         for source, images in self.seeds.items():
+            alike = self.analysis.grams(self.c.jacobian, images)
             for m in methods if source == AVERAGE else self._transferred(methods):
                 seeds = images[: m.subspace.images]
                 grams = self.analysis.grams(self.c.jacobian_of(m.subspace), seeds)
                 found = None
                 if m.rule and m.value is not None:
-                    name = source if source != AVERAGE or grams == base else m.label
+                    own = m.label if source == AVERAGE else f"{source} {m.label}"
+                    name = source if grams == alike else own
                     found = self.analysis.factorize(grams, m.rule, m.value)
                     factors[name, m.rule, m.value] = found
+                    ranked_by.setdefault(m.label, name)
                 subspaces[source, m.label] = self.directions.of(m.subspace, seeds, grams, found)
         single = self.sources.sample(self.single)
         metrics = {
@@ -146,7 +149,8 @@ class _Unroller:
                 )
         unlike = self._distinct(subspaces, metrics)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])
-        tables = self._tables(methods, factors, metrics, generalize, exact, unlike)
+        swept = self._swept(methods, ranked_by)
+        tables = self._tables(swept, factors, metrics, generalize, exact, unlike)
         edits = [
             Edits(
                 m.label,
@@ -186,14 +190,15 @@ class _Unroller:
         pair = AVERAGE, self._shown([label for source, label in subspaces if source == AVERAGE])
         settings = self.sources.measured | self.c.distinct.model_dump()
         settings |= {"target": self.c.edit.named_targets[0].name}
-        settings |= {"attributes": self.c.metric.attributes}
+        settings |= self.sources.scores(self.sources.test)
         parents = {"subspace": [subspaces[pair]], "metrics": [metrics[pair]]}
-        parents |= {"perceptual": self.sources.perceptual, "landmarks": self.sources.landmarks}
-        return Step("distinct", settings, self.sources.image_inputs(self.sources.test) | parents)
+        parents |= {"perceptual": self.sources.perceptual}
+        return Step("distinct", settings, self.sources.scored_inputs(self.sources.test) | parents)
 
     def _shown(self, labels: Sequence[str]) -> str:
         """The method that figures show, at the first value of its rule."""
-        return next(label for label in labels if label.startswith(self.c.figure.method))
+        name = self.c.figure.method
+        return next(one for one in labels if one == name or one.startswith(f"{name} "))
 
     def _linearity(self, subspaces: Sequence[tuple[str, Step]]) -> Step | None:
         if self.c.linearity is None:
@@ -225,7 +230,7 @@ class _Unroller:
 
     def _tables(
         self,
-        methods: Sequence[_Method],
+        swept: list[list[Any]],
         factors: Factors,
         metrics: Mapping[tuple[str, str], Step],
         generalize: Step,
@@ -238,7 +243,7 @@ class _Unroller:
         settings["classes"] = list(self.other_classes)
         settings["transfer"] = bool(generalize.parents["crossed"])
         settings["regions"] = len(self.sources.regions)
-        settings["sweep"] = self._swept(methods)
+        settings["sweep"] = swept
         settings["target"] = self.c.edit.named_targets[0].name
         settings["generator"] = self.c.generator.name
         settings["published"] = self.c.metric.published
@@ -256,11 +261,15 @@ class _Unroller:
             parents["distinct"] = [distinct]
         return Step("tables", settings, parents)
 
-    def _swept(self, methods: Sequence[_Method]) -> list[list[Any]]:
-        """Methods whose rule has several values: label, name, rule, value, relaxation."""
+    def _swept(self, methods: Sequence[_Method], ranked_by: Mapping[str, str]) -> list[list[Any]]:
+        """Methods whose rule has several values, each: label, name, rule, value, relaxation, and
+        the source of the factors that give it its rank."""
         names = {id(subspace): name for name, subspace in self.c.subspace.items()}
         return [
-            [m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation]
+            [
+                *(m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation),
+                ranked_by[m.label],
+            ]
             for m in methods
             if isinstance(m.subspace, Ruled) and len(self.c.values_of(m.subspace)) > 1
         ]

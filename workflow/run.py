@@ -91,8 +91,8 @@ def _locked() -> IO[str]:
         ) from error
     except OSError as error:
         raise LowRankGANError(
-            f"{error.filename}: cannot be written ({error.strerror}); free the disk, or run where "
-            "you may write"
+            f"{error.filename or path}: cannot be written or locked ({error.strerror}); free the "
+            "disk, or run on a file system where you may do both"
         ) from error
     return lock
 

@@ -1,11 +1,14 @@
 """Every setting with its type and range; a configuration that does not fit is refused by key."""
 
+import math
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from workflow.generator_schema import Generator, LocalFile, Package
+from workflow.layer_resolutions import with_slots
 from workflow.method_schema import (
+    Channels,
     Factorization,
     FromFile,
     FurtherFaces,
@@ -91,11 +94,15 @@ class Edit(Strict):
     directions: Count
     targets: Annotated[dict[Measure, Strengths], Field(min_length=1)]
     """Change inside the region at which methods are compared, by one measure or more, each at one
-    strength or more. The first one decides the sign of an edit, and is what figures show."""
+    strength or more. The first one is what figures show."""
     tolerance: Share
+    """Relative error of the change that counts as reached."""
     max_step: Positive
+    """Largest step that is tried."""
     published_steps: tuple[float, ...]
+    """Steps that are measured beside the matched ones, whatever they change."""
     published_faces: Count
+    """Test faces for which they are, the first ones."""
     transfer_methods: tuple[Name, ...]
     """Methods that are also tested with the directions of each single analysis image."""
     transfer_images: Annotated[int, Field(ge=2)] | None
@@ -168,10 +175,17 @@ class Figure(Strict):
     resolution: Count
     """Side of the faces in strips and difference maps."""
     strip_steps: Annotated[tuple[float, ...], Field(min_length=2)]
-    """In units of the step that reaches the MSE target."""
-    colour_map: Name
+    """In units of the step that reaches the first target; 0 is the original."""
+    colour_map: Literal["magma", "inferno", "plasma", "viridis", "cividis", "gray"]
     method: Name
     """Method whose edits the strips show."""
+
+    @field_validator("strip_steps")
+    @classmethod
+    def _with_original(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if 0 not in value:
+            raise ValueError("expected 0 among them, for the original")
+        return value
 
 
 class Configuration(Strict):
@@ -181,10 +195,10 @@ class Configuration(Strict):
     generator: Generator
     sample: Sample
     region: Annotated[dict[Name, Region], Field(min_length=1)]
+    edit: Edit
     jacobian: Jacobian
     factorization: Factorization
     subspace: Annotated[dict[Name, Subspace], Field(min_length=1)]
-    edit: Edit
     metric: Metric
     figure: Figure
     linearity: Linearity | None
@@ -196,6 +210,11 @@ class Configuration(Strict):
         if not isinstance(value, dict) or not value:
             raise ValueError("expected at least one region, such as region=[eyes]")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_slots(cls, values: Any) -> Any:
+        return with_slots(values)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -217,12 +236,33 @@ class Configuration(Strict):
                 raise ValueError(f"method {name!r} is not among subspace={sorted(self.subspace)}")
         for name, method in self.subspace.items():
             self._check_method(name, method)
+        self._check_roles()
         return self
+
+    def _check_roles(self) -> None:
+        """Of the methods that others are compared with and that pictures show."""
+        baseline = self.subspace[self.metric.baseline]
+        if isinstance(baseline, Ruled) and len(self.values_of(baseline)) > 1:
+            raise ValueError(
+                f"metric.baseline: {self.metric.baseline!r} has several values of its rule; set "
+                f"subspace.{self.metric.baseline}.value, or compare with another method"
+            )
+        shown = self.subspace[self.figure.method]
+        if isinstance(shown, FromFile) and (lacks := sorted(set(self.region) - set(shown.files))):
+            raise ValueError(
+                f"figure.method: {self.figure.method!r} has no file for the region {lacks[0]!r}; "
+                "expected a method with directions of every region"
+            )
 
     def _check_method(self, name: str, method: Method) -> None:
         key = f"subspace.{name}"
-        if isinstance(method, Ruled) and not self.values_of(method):
-            raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
+        if isinstance(method, Ruled):
+            if not self.values_of(method):
+                raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
+            if method.rule == "rank" and (method.value or 0) >= (self.generator.w_dim or math.inf):
+                raise ValueError(f"{key}.value: {method.value:g}, expected less than w_dim")
+        if isinstance(method, Channels | FromFile) and method.jacobian:
+            raise ValueError(f"{key}.jacobian: expected nothing, for this method takes none")
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")

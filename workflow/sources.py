@@ -25,7 +25,7 @@ class Sources:
         test: the test faces.
 
     Raises:
-        LowRankGANError: a mask file of a region cannot be read.
+        LowRankGANError: a file that the configuration names cannot be read.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -52,6 +52,22 @@ class Sources:
         """Of a step that finds regions in images: those that are edited, or others."""
         inputs = {"generator": self.generator, "sample": [sample]}
         if "landmarks" in canonical(regions or self.regions):
+            inputs["landmarks"] = self.landmarks
+        return inputs
+
+    def scores(self, sample: Step) -> dict[str, Any]:
+        """Settings of a step that scores attributes of edits of some faces."""
+        settings: dict[str, Any] = {"attributes": self.c.metric.attributes}
+        if self.c.metric.attributes == "garments" and self.c.metric.classifier:
+            path = Path(self.c.metric.classifier.path)
+            settings |= {"classifier": str(path), "sha256": hash_of(path)}
+            settings["label"] = sample.settings["label"]
+        return settings
+
+    def scored_inputs(self, sample: Step) -> dict[str, list[Step]]:
+        """Of such a step."""
+        inputs = self.image_inputs(sample)
+        if self.c.metric.attributes == "landmarks":
             inputs["landmarks"] = self.landmarks
         return inputs
 

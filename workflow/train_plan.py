@@ -36,7 +36,8 @@ def unroll_training(training: Training) -> TrainPlan:
     schedule = training.schedule.model_dump(mode="json")
     network = training.network.model_dump(mode="json")
     resolution = 4 << (len(training.network.channels) - 1)
-    data = Step("dataset", _data(training) | {"resolution": resolution})
+    read = {"resolution": resolution, "classes": len(training.classes)}
+    data = Step("dataset", _data(training) | read)
     judge = training.classifier.model_dump(mode="json")
     classifier = Step("classifier", judge, {"dataset": [data]})
     train = Step("train", network | schedule, {"dataset": [data]})

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import outline, place_image, shades, styled
+from lowrankgan.figures.style import mark_missed, outline, place_image, shades, styled
 
 _CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.6, 0.5, 0.1  # inches
 
@@ -22,6 +22,7 @@ def difference_maps(
     mask: NDArray[np.bool_],
     colour_map: str,
     title: str,
+    missed: Mapping[str, NDArray[np.bool_]],
 ) -> Figure:
     """Draw each face's original and, by method, the edit above its difference from the original.
 
@@ -34,6 +35,7 @@ def difference_maps(
         mask: the region, bool [h, w] for all faces or [faces, h, w]; any resolution.
         colour_map: matplotlib's name of a sequential colour map.
         title: of the figure.
+        missed: method to [faces], edits that have not reached their target; they are marked.
     """
     faces, height, width = original.shape[:3]
     regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
@@ -54,6 +56,8 @@ def difference_maps(
         for left, method in zip(columns, edited, strict=True):
             above = place_image(figure, edited[method][face], (left, top, _CELL, high))
             _head(above, method, face)
+            if missed[method][face]:
+                mark_missed(above)
             box = left, top + high + _GAP, _CELL, high
             below = place_image(figure, differences[method][face], box, scale)
             outline(below, regions[face])

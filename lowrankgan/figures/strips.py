@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import INK, MUTED, outline, place_image, styled
+from lowrankgan.figures.style import INK, MUTED, mark_missed, outline, place_image, styled
 
 _CELL, _GAP, _HEADER = 1.2, 0.03, 0.46  # inches
 
@@ -18,6 +18,7 @@ def edit_strips(
     mask: NDArray[np.bool_],
     title: str,
     original: int,
+    missed: NDArray[np.bool_],
 ) -> Figure:
     """Draw faces by edits, with the region outlined on the original.
 
@@ -27,6 +28,7 @@ def edit_strips(
         mask: the region, bool [h, w] for all faces or [faces, h, w]; any resolution.
         title: of the figure.
         original: column of the images that are not edited.
+        missed: [faces, edits], edits that have not reached their target; they are marked.
     """
     faces, steps, height, width = images.shape[:4]
     regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
@@ -40,6 +42,8 @@ def edit_strips(
             axes = place_image(figure, images[face, step], box)
             if step == original:
                 outline(axes, regions[face])
+            elif missed[face, step]:
+                mark_missed(axes)
             if face == 0:
                 colour, weight = (INK, "bold") if step == original else (MUTED, "normal")
                 axes.set_title(label, loc="center", color=colour, weight=weight, size=8.5, pad=4)

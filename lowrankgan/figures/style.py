@@ -167,6 +167,12 @@ def outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
     axes.set(xlim=(0, 1), ylim=(1, 0))
 
 
+def mark_missed(axes: Axes) -> None:
+    """Say on a placed image that its edit has not reached the change that others have."""
+    text = axes.text(0.5, 0.97, "target not reached", ha="center", va="bottom", size=6.5, color="w")
+    text.set_path_effects([withStroke(linewidth=1.6, foreground=INK)])
+
+
 def end_labels(
     axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
 ) -> None:

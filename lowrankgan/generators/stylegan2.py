@@ -42,8 +42,8 @@ class StyleGAN2(Generator):
         architecture: of the synthesis network.
         lr_multiplier: of the mapping network.
         conv_clamp: bound of activations, times their gain; None is no bound.
-        noise: "const" adds the stored noise, "none" no noise, "random" one drawn anew for every
-            image of a batch, the same for each call.
+        noise: "const" adds the stored noise, "none" no noise, "random" another one, the same for
+            every image and each call, so that an edit differs from its original by the edit alone.
         noise_seed: of the random noise.
         joint_normalization: of z and the embedded label, see `MappingNetwork`.
 
@@ -142,14 +142,13 @@ class _Noises:
         # NumPy's, for torch's random numbers cannot be drawn under vmap.
         self._mode, self._random = mode, np.random.RandomState(seed)
 
-    def of(self, layer: Convolution, batch: int) -> Tensor | None:
-        """Noise [H, W] or [N, 1, H, W] for a layer, None where there is none."""
+    def of(self, layer: Convolution) -> Tensor | None:
+        """Noise [H, W] for a layer, None where there is none."""
         if self._mode == "none" or layer.noise is None:
             return None
         if self._mode == "const":
             return layer.noise
-        drawn = self._random.randn(batch, 1, *layer.noise.shape)
-        return torch.from_numpy(drawn).to(layer.noise)
+        return torch.from_numpy(self._random.randn(*layer.noise.shape)).to(layer.noise)
 
 
 class _Block(nn.Module):
@@ -198,7 +197,7 @@ class _Block(nn.Module):
         for index in range(self.num_convolutions):
             layer = cast(Convolution, self.layers[index])
             halved = self.resnet and index == self.num_convolutions - 1
-            noise = noises.of(layer, len(styles[index]))
+            noise = noises.of(layer)
             x = layer(x, styles[index], noise, 0.5**0.5 if halved else 1.0)
         if self.resnet:
             x = x + upsample(convolve(before, self.skip), self.filter)

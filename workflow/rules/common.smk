@@ -74,6 +74,13 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def holding(amount):
+    """Memory of a step that holds columns of J, as many as its settings allow, beside the rest."""
+    return lambda wildcards, attempt: attempt * int(
+        amount + 1000 * steps["jacobian", wildcards.key].settings["memory_gb"]
+    )
+
+
 def reported(folder, name, kind):
     """A published file with its caption in the report."""
     caption = f"../report/{folder}/{name.split('_')[0]}.rst"

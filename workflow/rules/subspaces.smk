@@ -23,7 +23,7 @@ rule jacobian:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=growing(8000),
+        mem_mb=holding(4000),
         runtime=growing(240),
     params:
         job=job("jacobian"),
@@ -98,7 +98,7 @@ rule styles:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=growing(7000),
+        mem_mb=growing(4000),
         runtime=growing(60),
     params:
         job=job("styles"),
@@ -123,7 +123,7 @@ rule channels:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=growing(7000),
+        mem_mb=growing(4000),
         runtime=growing(60),
     params:
         job=job("channels"),

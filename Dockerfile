@@ -12,7 +12,7 @@ COPY lowrankgan lowrankgan
 ARG TORCH=torch==2.13.0
 RUN make TORCH="$TORCH" .venv/.complete
 COPY . .
-# Newer files than the environment would have it made again.
+# A requirements.lock newer than the environment would have it built again.
 RUN touch .venv/.complete
 ENV PATH=/lowrankgan/.venv/bin:$PATH
 ENTRYPOINT ["make", "run"]

@@ -27,8 +27,8 @@ paper: .venv/.complete
 	@$(BIN)/python -m workflow.paper
 
 train: .venv/.complete
-	@$(BIN)/snakemake --profile $(PROFILE) trained \
-	  --config training="$$($(BIN)/python -c 'import os; from workflow.overrides import encoded as e; print(e(os.environ["ARGS"]))')"
+	@told=$$($(BIN)/python -c 'import os; from workflow.overrides import encoded; print(encoded(os.environ["ARGS"]))') \
+	  && $(BIN)/snakemake --profile $(PROFILE) trained --config training="$$told"
 
 # Whole files go to a worker, so that what a file's tests share is made once; the longest first.
 test: .venv/.complete

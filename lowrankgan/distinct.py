@@ -11,17 +11,18 @@ def distinct(apart: Array, degrees: Array, least: float, least_degrees: float) -
 
     Args:
         apart: [K, K] perceptual distance between two edits inside the region, over that of an edit
-            from its original.
+            from its original; NaN where the two were never measured on one face.
         degrees: [K, K] angle between two directions, 0 to 90.
         least: distance from which two edits differ.
         least_degrees: angle from which two directions differ.
 
     Returns:
-        Positions of the chosen edits, ascending; the first edit is always among them.
+        Positions of the chosen edits, ascending; the first that was measured is always among them.
     """
     chosen: list[int] = []
-    for candidate in range(len(apart)):
-        unlike = (apart[candidate] >= least) & (degrees[candidate] >= least_degrees)
+    for candidate in np.flatnonzero(~np.isnan(np.diag(apart))).tolist():
+        near = apart[candidate] < least  # what cannot be told apart is by the angle alone
+        unlike = ~near & (degrees[candidate] >= least_degrees)
         if unlike[chosen].all():
             chosen.append(candidate)
     return chosen

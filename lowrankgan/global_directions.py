@@ -96,7 +96,7 @@ def _mapped(generator: Generator, z: Tensor, label: int | None) -> Tensor:
 def _leading(matrix: Tensor, count: int) -> Array:
     if not matrix.any():
         raise LowRankGANError(
-            "w is the same for every z (latent=class), so no direction leads; leave the method out"
+            "w does not depend on z (latent=class), so no direction leads; leave the method out"
         )
     vectors = torch.linalg.eigh(matrix.cpu())[1]
     return orient(vectors.flip(1)[:, :count].T.numpy())

@@ -1,7 +1,6 @@
 """The manifest of a finished experiment: what every file of it was made from, and with what."""
 
 import csv
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 import psutil
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.records import RECORD, check_record, hashes, sha256
+from lowrankgan.records import RECORD, check_record, hashes, sha256, version_of
 
 MANIFEST = "manifest.json"
 
@@ -122,14 +121,6 @@ def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
         if now != version:
             found.append(f"{package}: was {version}, is {now}")
     return found
-
-
-def version_of(package: str) -> str | None:
-    """The installed version, None where there is none, as where it came without metadata."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _files(folder: Path, files: Mapping[str, str], checked: set[Path]) -> list[str]:

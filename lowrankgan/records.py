@@ -7,6 +7,7 @@ is a hash of the stage, the settings and the keys of the inputs.
 
 import base64
 import hashlib
+import importlib.metadata
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -87,3 +88,11 @@ def check_record(folder: Path) -> Mapping[str, Any]:
                 f"{path}: its content is not what {RECORD} says it was made with; {again}"
             )
     return record
+
+
+def version_of(package: str) -> str | None:
+    """The installed version, None where there is none, as where it came without metadata."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

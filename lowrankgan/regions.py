@@ -4,6 +4,8 @@ Every region is defined once, independently of the grid: in fractions of the ima
 a named grid, by a picture, by other regions, or by face landmarks of each image.
 """
 
+import hashlib
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,6 @@ from PIL import Image, UnidentifiedImageError
 from scipy.spatial import ConvexHull, QhullError
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.weights import verify
 
 Mask = NDArray[np.bool_]
 Points = NDArray[np.floating]
@@ -89,16 +90,22 @@ class Polygon(Region):
 
 @dataclass(frozen=True)
 class MaskImage(Region):
-    """Picture whose bright half of the grey scale is the region."""
+    """Picture whose bright half of the grey scale is the region; of this hash, if one is given."""
 
     path: Path
+    sha256: str | None = None
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
         try:
-            with Image.open(self.path) as picture:
+            content = self.path.read_bytes()
+            with Image.open(io.BytesIO(content)) as picture:
                 grey = picture.convert("L").resize((resolution, resolution), Image.Resampling.BOX)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise LowRankGANError(f"{self.path}: mask cannot be read as a picture") from error
+        if self.sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise LowRankGANError(
+                f"{self.path}: the mask has changed since the run began; run again"
+            )
         return np.asarray(grey) >= 128
 
 
@@ -115,7 +122,7 @@ class Landmarks(Region):
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
         if landmarks is None or not np.isfinite(landmarks).all():
-            raise LowRankGANError("no face was found; leave this seed out, or lower sample.psi")
+            raise LowRankGANError("no face was found; choose other seeds, or lower sample.psi")
         try:
             points = landmarks[list(self.indices)]
             corners = points[ConvexHull(points).vertices]
@@ -163,7 +170,7 @@ def build_region(spec: Mapping[str, Any]) -> Region:
     """A region from plain values, `kind` and that kind's fields, as `conf/region` has them.
 
     Raises:
-        LowRankGANError: the kind is unknown, or a mask picture has not the `sha256` that is named.
+        LowRankGANError: the kind is unknown.
     """
     fields = {key: value for key, value in spec.items() if key not in ("kind", "sha256")}
     match spec["kind"]:
@@ -174,10 +181,7 @@ def build_region(spec: Mapping[str, Any]) -> Region:
         case "polygon":
             return Polygon(**fields)
         case "mask":
-            path = Path(fields["path"])
-            if spec.get("sha256"):
-                verify(path, spec["sha256"])
-            return MaskImage(path)
+            return MaskImage(Path(fields["path"]), spec.get("sha256"))
         case "landmarks":
             return Landmarks(**fields)
         case "union":

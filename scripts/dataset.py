@@ -14,7 +14,7 @@ def main(job: Job) -> None:
         if images.classes != job.settings["classes"]:
             raise LowRankGANError(
                 f"classes: {job.settings['classes']} names, the data has {images.classes} classes; "
-                "name each in the order of their labels"
+                "name one for each, in the order of labels"
             )
         save(images, job.output / f"{name}.safetensors")
 

@@ -83,7 +83,7 @@ def _mask(
     try:
         mask = build_region(spec).mask(resolution, points)
     except LowRankGANError as error:
-        raise LowRankGANError(f"region.{name}: of the image of seed {seed}: {error}") from error
+        raise LowRankGANError(f"region.{name}, image of seed {seed}: {error}") from error
     if mask.all() or not mask.any():
         raise LowRankGANError(
             f"region.{name}: covers {mask.mean():.0%} of the {resolution} px grid, "

@@ -17,9 +17,8 @@ import psutil
 from safetensors import SafetensorError
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.manifest import version_of
 from lowrankgan.memory import shortage
-from lowrankgan.records import RECORD, check_record, hashes, unpacked
+from lowrankgan.records import RECORD, check_record, hashes, unpacked, version_of
 
 _PACKAGES = (
     "torch",

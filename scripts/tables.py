@@ -81,9 +81,9 @@ def swept(job: Job, summary: pd.DataFrame, ranks: pd.DataFrame) -> pd.DataFrame:
     # Words before they share a column: beside a lambda, a rank of 10 would become 10.0.
     rows = [(*row[:3], str(row[3]), *row[4:]) for row in job.settings["sweep"]]
     methods = pd.DataFrame(rows, columns=columns)
-    kept = ranks[ranks["side"] == "outside"].rename(columns={"setting": "value"})
-    by = ["source", "rule", "value"]
-    methods = methods.merge(kept[[*by, "region", "rank"]], on=by)
+    kept = ranks.loc[ranks["side"] == "outside", ["source", "region", "rule", "setting", "rank"]]
+    kept = kept.rename(columns={"setting": "value"})
+    methods = methods.merge(kept, on=["source", "rule", "value"])
     methods["kept"] = methods["rank"] - methods["relaxation"]
     averaged = summary[(summary["source"] == "average") & (summary["direction"] == 1)]
     averaged = averaged[averaged["measure"].str.endswith("_outside")]

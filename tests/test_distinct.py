@@ -19,6 +19,15 @@ def test_each_is_unlike_all_that_were_chosen() -> None:
     assert distinct(apart, degrees, 2.0, 45) == [0]
 
 
+def test_an_edit_that_was_never_measured_counts_for_nothing() -> None:
+    apart = np.array([[np.nan] * 3, [np.nan, 0, 0.2], [np.nan, 0.2, 0]])
+    degrees = np.full((3, 3), 90.0)
+    assert distinct(apart, degrees, 0.5, 45) == [1]
+    assert distinct(apart, degrees, 0.1, 45) == [1, 2]
+    apart[1, 2] = apart[2, 1] = np.nan  # never on one face
+    assert distinct(apart, degrees, 0.5, 45) == [1, 2]
+
+
 def test_angles_are_between_lines() -> None:
     found = angles(np.array([[[1.0, 0]], [[-3.0, 0]], [[1.0, 1.0]]]))
     np.testing.assert_allclose(found, [[0, 0, 45], [0, 0, 45], [45, 45, 0]], atol=1e-5)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
+from job import Job
 from lowrankgan.figures.comparison import outside_change
 from lowrankgan.figures.curves import inside_outside_curves
 from lowrankgan.figures.differences import difference_maps
@@ -18,6 +20,7 @@ from lowrankgan.figures.sensitivity import sensitivity_maps
 from lowrankgan.figures.spectra import spectra
 from lowrankgan.figures.strips import edit_strips
 from lowrankgan.figures.style import PALETTE, measure_label, method_styles, save
+from picture import _Editor
 from plot import read_arrays
 
 RNG = np.random.default_rng(0)
@@ -76,6 +79,20 @@ def test_differences_are_means_over_rgb_in_grey_levels_on_one_scale() -> None:
     assert len(outlined(figure)) == 3
     names = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert names == ["original", "up", "down"]
+
+
+def test_pictures_take_steps_in_the_order_of_faces_and_know_what_missed(tmp_path: Path) -> None:
+    edits = pd.DataFrame({"region": "eyes", "direction": 1, "target": "mse", "face": [1, 2, 3]})
+    edits["step"], edits["reached"] = [-0.1, 0.2, 60.0], [True, True, False]
+    edits.to_csv(tmp_path / "metrics.csv")
+    editor = _Editor.__new__(_Editor)
+    editor._job = Job({"target": "mse"}, {"metrics": [tmp_path]}, tmp_path)
+    editor._region, editor._batches = (
+        "eyes",
+        [SimpleNamespace(seeds=[3]), SimpleNamespace(seeds=[1])],
+    )
+    found = editor.matched(0)
+    assert found.to_dict() == {"step": {3: 60.0, 1: -0.1}, "missed": {3: True, 1: False}}
 
 
 def test_sensitivity_names_its_regions() -> None:

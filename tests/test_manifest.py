@@ -53,6 +53,18 @@ def test_a_manifest_says_what_everything_was_made_with(results: Path, step: Path
     assert "lowrankgan/manifest.py: has changed since" in verify(results, ROOT)[1]
 
 
+def test_a_manifest_has_the_hash_of_a_download_that_was_trusted(tmp_path: Path) -> None:
+    settings = {"url": "https://a.b/c.pkl", "file": "c.pkl", "sha256": None}
+    folder, published = tmp_path / "fetch/abc", tmp_path / "mine"
+    for path in (folder / "files", published):
+        path.mkdir(parents=True)
+    (folder / "files/c.pkl").write_bytes(b"weights")
+    (folder / RECORD).write_text(json.dumps({"settings": settings, "sha256": hashes(folder)}))
+    (published / "configuration.yaml").write_text("name: mine\n")
+    found = manifest_of(published, [folder], ROOT)["weights"]
+    assert found == {"https://a.b/c.pkl": hashes(folder)["files/c.pkl"]}
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

@@ -56,13 +56,6 @@ def test_a_changed_lambda_leaves_the_other_methods_alone() -> None:
     assert solvers == ["projected"]
 
 
-def test_keys_depend_on_values_alone() -> None:
-    """Not on how they are written, nor in which order."""
-    one = _plan("edit.tolerance=0.05", "sample.psi=0.5").steps.keys()
-    two = _plan("sample.psi=0.50", "edit.tolerance=5e-2").steps.keys()
-    assert one == two
-
-
 def test_experiments_share_their_common_stages() -> None:
     quick = _plan().steps
     larger = _plan("sample.analysis_seeds=[0,1,2]").steps
@@ -305,3 +298,13 @@ def test_code_of_a_stage_reaches_what_is_imported_indirectly() -> None:
     assert "lowrankgan/generators/mobilestylegan.py" in code
     assert "lowrankgan/gram.py" in code
     assert "lowrankgan/figures" not in code
+
+
+def test_ranks_are_told_apart_by_the_jacobian_that_they_are_of() -> None:
+    own = ["subspace=[unprojected,constrained,projected]", "+subspace.constrained.images=1"]
+    swept = ["factorization.energy=[0.9,0.95]", "edit.transfer_methods=[constrained,projected]"]
+    tables = _plan(*own, *swept, "+subspace.projected.jacobian={resolution: 128}").tables
+    rows = {label: source for label, *_, source in tables.settings["sweep"]}
+    assert rows == {f"constrained {value}": f"constrained {value}" for value in (0.9, 0.95)}
+    sources = {source for source, rule, _ in tables.settings["factors"] if rule == "pursuit"}
+    assert sources == {"average", "projected", "seed 0 projected", "seed 1 projected"}

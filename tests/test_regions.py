@@ -4,6 +4,7 @@ from PIL import Image
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.regions import build_region
+from lowrankgan.weights import hash_of
 from workflow.configuration import CONF, load_configuration
 
 # Published boxes: centre row and column, height, width; rows are centre - height // 2 onwards.
@@ -55,9 +56,10 @@ def test_polygon_covers_its_area() -> None:
     assert not mask[150, 30]
 
 
-@pytest.mark.parametrize("resolution", [8, 31, 32])
-def test_a_polygon_of_a_box_is_the_pixels_of_the_box(resolution: int) -> None:
-    low, high = 0.3, 0.7
+@pytest.mark.parametrize(("resolution", "low"), [(8, 0.3), (31, 0.3), (10, 0.25)])
+def test_a_polygon_of_a_box_is_the_pixels_of_the_box(resolution: int, low: float) -> None:
+    """Of 10 px, with corners that are centres of pixels."""
+    high = 1 - low
     corners = [[low, low], [high, low], [high, high], [low, high]]
     box = {"kind": "box", "top": low, "left": low, "bottom": high, "right": high}
     expected = build_region(box).mask(resolution)
@@ -71,10 +73,14 @@ def test_mask_image(tmp_path) -> None:
     picture[16:32, 8:24] = 255
     path = tmp_path / "a mask.png"
     Image.fromarray(picture).save(path)
-    mask = build_region({"kind": "mask", "path": str(path), "sha256": ""}).mask(32)
+    spec = {"kind": "mask", "path": str(path), "sha256": hash_of(path)}
+    mask = build_region(spec).mask(32)
     expected = np.zeros((32, 32), dtype=bool)
     expected[8:16, 4:12] = True
     np.testing.assert_array_equal(mask, expected)
+    Image.fromarray(255 - picture).save(path)
+    with pytest.raises(LowRankGANError, match=r"a mask\.png: the mask has changed"):
+        build_region(spec).mask(32)
 
 
 def test_a_mask_that_is_no_picture_is_named(tmp_path) -> None:
@@ -111,7 +117,7 @@ def test_landmark_hull_follows_the_face() -> None:
 @pytest.mark.parametrize("points", [None, np.full((5, 2), np.nan)])
 def test_a_landmark_region_needs_a_face(points) -> None:
     region = build_region({"kind": "landmarks", "indices": [0, 1, 2], "margin": 0.0})
-    with pytest.raises(LowRankGANError, match="none was found"):
+    with pytest.raises(LowRankGANError, match="no face was found"):
         region.mask(8, points)
 
 

@@ -219,7 +219,7 @@ def test_a_sweep_of_ranks_stands_beside_one_of_lambdas(tmp_path) -> None:
     ranks = pd.DataFrame(
         {"side": "outside", "region": "eyes", "rule": ["pursuit", "pursuit", "rank"]}
         | {"source": ["average", "pursuit 0.02", "average"]}
-        | {"setting": ["0.02", "0.02", "10"], "rank": [99, 33, 10]}
+        | {"setting": ["0.02", "0.02", "10"], "value": [0.02, 0.02, 10], "rank": [99, 33, 10]}
     )
     summary = pd.DataFrame(
         {"source": "average", "method": ["pursuit 0.02", "cut 10"], "region": "eyes"}

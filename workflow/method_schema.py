@@ -10,15 +10,16 @@ from workflow.setting_types import Count, Name, Positive, Seed, Share, Strict
 
 
 def _listed(value: Any) -> Any:
+    """Slots in order, each once."""
+    if value == "all":
+        return value
     slots = value if isinstance(value, list | tuple) else ()
-    if value != "all" and not (slots and all(isinstance(slot, int) for slot in slots)):
+    if not slots or not all(isinstance(slot, int) and slot >= 0 for slot in slots):
         raise ValueError("expected all, or slots and resolutions such as [4, 32px, 64px+]")
-    return value
+    return sorted(set(slots))
 
 
-Layers = Annotated[
-    Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed)
-]
+Layers = Annotated[Literal["all"] | tuple[int, ...], BeforeValidator(_listed)]
 
 
 class Jacobian(Strict):
@@ -39,7 +40,8 @@ class Jacobian(Strict):
     """Regions whose Gram matrices are formed beside those of `region`, in the same sweep: what
     experiments that edit different ones share."""
     chunk: Count | None
-    """Tangents at a time; null is two on a CPU, and what its free memory holds on a GPU."""
+    """Tangents at a time; null is two on a CPU, and on a GPU as many as half of its free memory
+    holds, at most 64."""
     memory_gb: Positive
     """For the columns of J that are held, where it is computed: 0.4 is all 512 at 256 px, 6.4 at
     1024 px. Of a larger J, blocks are computed more than once."""
@@ -103,8 +105,8 @@ class Ruled(Method):
         if self.value is not None:
             if self.rule == "rank" and self.value % 1:
                 raise ValueError(f"value: {self.value:g}, expected a whole number for a rank")
-            if self.rule != "rank" and self.value > 1:
-                raise ValueError(f"value: {self.value:g}, expected at most 1 for {self.rule}")
+            if self.rule != "rank" and self.value >= 1:
+                raise ValueError(f"value: {self.value:g}, expected less than 1 for {self.rule}")
         return self
 
 

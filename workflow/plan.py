@@ -261,15 +261,12 @@ class _Unroller:
             parents["distinct"] = [distinct]
         return Step("tables", settings, parents)
 
-    def _swept(self, methods: Sequence[_Method], ranked_by: Mapping[str, str]) -> list[list[Any]]:
+    def _swept(self, methods: Sequence[_Method], by: Mapping[str, str]) -> list[list[Any]]:
         """Methods whose rule has several values, each: label, name, rule, value, relaxation, and
         the source of the factors that give it its rank."""
         names = {id(subspace): name for name, subspace in self.c.subspace.items()}
         return [
-            [
-                *(m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation),
-                ranked_by[m.label],
-            ]
+            [m.label, names[id(m.subspace)], m.rule, m.value, m.subspace.relaxation, by[m.label]]
             for m in methods
             if isinstance(m.subspace, Ruled) and len(self.c.values_of(m.subspace)) > 1
         ]

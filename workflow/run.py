@@ -57,7 +57,7 @@ def make(steps: Steps, *config: str, target: str = "all") -> int:
         Snakemake's exit status.
 
     Raises:
-        LowRankGANError: another run is at work in this folder, or it cannot be written.
+        LowRankGANError: another run is at work in this folder, or it cannot be written or locked.
     """
     profile = os.environ.get("PROFILE") or str(_BASE / "profiles/default")
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(_BASE / "Snakefile")]
@@ -77,7 +77,7 @@ def _locked() -> IO[str]:
     """Hold this folder for one run at a time.
 
     Raises:
-        LowRankGANError: another run holds it, or the folder cannot be written.
+        LowRankGANError: another run holds it, or the folder cannot be written or locked.
     """
     path = Path(".snakemake/run.lock")
     try:

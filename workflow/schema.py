@@ -1,6 +1,5 @@
 """Every setting with its type and range; a configuration that does not fit is refused by key."""
 
-import math
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
@@ -102,7 +101,7 @@ class Edit(Strict):
     published_steps: tuple[float, ...]
     """Steps that are measured beside the matched ones, whatever they change."""
     published_faces: Count
-    """Test faces for which they are, the first ones."""
+    """Number of test faces, the first ones, that they are measured on."""
     transfer_methods: tuple[Name, ...]
     """Methods that are also tested with the directions of each single analysis image."""
     transfer_images: Annotated[int, Field(ge=2)] | None
@@ -241,28 +240,24 @@ class Configuration(Strict):
 
     def _check_roles(self) -> None:
         """Of the methods that others are compared with and that pictures show."""
+        roles = {"metric.baseline": self.metric.baseline, "figure.method": self.figure.method}
+        for key, name in roles.items():
+            method = self.subspace[name]
+            if isinstance(method, FromFile) and (lacks := set(self.region) - set(method.files)):
+                raise ValueError(f"{key}: {name!r} has no file for the region {min(lacks)!r}")
         baseline = self.subspace[self.metric.baseline]
         if isinstance(baseline, Ruled) and len(self.values_of(baseline)) > 1:
             raise ValueError(
                 f"metric.baseline: {self.metric.baseline!r} has several values of its rule; set "
                 f"subspace.{self.metric.baseline}.value, or compare with another method"
             )
-        shown = self.subspace[self.figure.method]
-        if isinstance(shown, FromFile) and (lacks := sorted(set(self.region) - set(shown.files))):
-            raise ValueError(
-                f"figure.method: {self.figure.method!r} has no file for the region {lacks[0]!r}; "
-                "expected a method with directions of every region"
-            )
 
     def _check_method(self, name: str, method: Method) -> None:
         key = f"subspace.{name}"
-        if isinstance(method, Ruled):
-            if not self.values_of(method):
-                raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
-            if method.rule == "rank" and (method.value or 0) >= (self.generator.w_dim or math.inf):
-                raise ValueError(f"{key}.value: {method.value:g}, expected less than w_dim")
+        if isinstance(method, Ruled) and not self.values_of(method):
+            raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
         if isinstance(method, Channels | FromFile) and method.jacobian:
-            raise ValueError(f"{key}.jacobian: expected nothing, for this method takes none")
+            raise ValueError(f"{key}.jacobian: this method uses no Jacobian; leave it out")
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")

@@ -65,7 +65,7 @@ class Sources:
         return settings
 
     def scored_inputs(self, sample: Step) -> dict[str, list[Step]]:
-        """Of such a step."""
+        """Inputs of such a step."""
         inputs = self.image_inputs(sample)
         if self.c.metric.attributes == "landmarks":
             inputs["landmarks"] = self.landmarks

@@ -42,8 +42,8 @@ class StyleGAN2(Generator):
         architecture: of the synthesis network.
         lr_multiplier: of the mapping network.
         conv_clamp: bound of activations, times their gain; None is no bound.
-        noise: "const" adds the stored noise, "none" no noise, "random" another one, the same for
-            every image and each call, so that an edit differs from its original by the edit alone.
+        noise: "const" adds the stored noise, "none" no noise, "random" noise drawn from noise_seed,
+            the same for every image and each call: an edit and its original share it.
         noise_seed: of the random noise.
         joint_normalization: of z and the embedded label, see `MappingNetwork`.
 

@@ -1,6 +1,8 @@
 """Directions from files, as the authors publish theirs (.npy) or as safetensors."""
 
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 from safetensors import SafetensorError
@@ -10,6 +12,10 @@ from lowrankgan.arrays import Array
 from lowrankgan.errors import LowRankGANError
 
 _KEY = "directions"
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, MemoryError),
+    *(BadZipFile, TokenError, SafetensorError),
+)
 
 
 def read_directions(path: Path) -> Array:
@@ -30,8 +36,12 @@ def read_directions(path: Path) -> Array:
             rows = np.load(path, allow_pickle=False)
         else:
             found = load_file(path)
+            if _KEY not in found and len(found) != 1:
+                raise ValueError(f"it holds {len(found)} tensors, none of them named {_KEY!r}")
             rows = found[_KEY] if _KEY in found else found.popitem()[1]
-    except (OSError, ValueError, EOFError, KeyError, SafetensorError) as error:
+        if not isinstance(rows, np.ndarray):
+            raise ValueError("it is an archive")
+    except _DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else "it is empty"
         raise LowRankGANError(
             f"{path}: no directions can be read ({reason}); expected a .npy or .safetensors file"

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import requests
+from filelock import FileLock
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
@@ -30,10 +31,9 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
         by_hand: folder of copies placed by hand and of the record of hashes.
 
     Raises:
-        LowRankGANError: the address cannot be reached, or the hash differs.
+        LowRankGANError: the address cannot be reached, the hash differs, or what came is text.
     """
-    known = _read_known(by_hand / _KNOWN)
-    expected = sha256 or known.get(url)
+    expected = sha256 or _read_known(by_hand / _KNOWN).get(url)
     copy = by_hand / target.name
     with replacing(target) as temporary:
         if copy.exists():
@@ -42,8 +42,11 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
             _fetch(url, temporary, copy)
         found = hash_of(temporary)
         if not expected:
+            _refuse_pages(temporary, copy if copy.exists() else url)
             by_hand.mkdir(exist_ok=True)
-            _write_known(by_hand / _KNOWN, known | {url: found})
+            with FileLock(by_hand / f".{_KNOWN}.lock"):  # others may have come meanwhile
+                known = _read_known(by_hand / _KNOWN)
+                _write_known(by_hand / _KNOWN, known | {url: found})
         elif found != expected:
             source = copy if copy.exists() else url
             raise LowRankGANError(
@@ -64,6 +67,17 @@ def _fetch(url: str, target: Path, copy: Path) -> None:
                 f"{url}: cannot be fetched ({reason}); check the network, or place the file by "
                 f"hand as {copy}"
             ) from error
+
+
+def _refuse_pages(path: Path, source: Path | str) -> None:
+    """A hash that is trusted for good must not be that of an error page."""
+    with path.open("rb") as file:
+        head = file.read(64).lstrip()
+    if head.startswith((b"<", b"{", b"version https://git-lfs")):
+        raise LowRankGANError(
+            f"{source}: is a web page or a pointer, not a file of weights; open its address in a "
+            "browser and download the file that it offers"
+        )
 
 
 def _write(answer: requests.Response, target: Path) -> None:

@@ -81,7 +81,7 @@ def _spectra(job: Job) -> Figure:
             values.setdefault(region, {})[side] = value
         for row in pd.read_csv(folder / "ranks.csv").to_dict("records"):
             found = ranks.setdefault(row["region"], {}).setdefault(row["side"], {})
-            found[f"{row['rule']} {row['value']:.3g}"] = row["rank"]
+            found[f"{row['rule']} {row['value']:.4g}"] = row["rank"]
     return spectra(values, ranks)
 
 

@@ -39,6 +39,13 @@ def test_what_is_no_direction_is_one_line(tmp_path: Path) -> None:
             read_directions(path)
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
+    np.savez(path.with_suffix(".npz"), a=np.ones(4))
+    path.with_suffix(".npz").replace(path)
+    with pytest.raises(LowRankGANError, match=r"no directions can be read \(it is an archive"):
+        read_directions(path)
+    save_file({"a": np.ones(4), "b": np.ones(4)}, tmp_path / "two.safetensors")
+    with pytest.raises(LowRankGANError, match="it holds 2 tensors, none of them named"):
+        read_directions(tmp_path / "two.safetensors")
     for name in ("own.npy", "own.safetensors", "missing.npy"):
         (tmp_path / "own.safetensors").write_bytes(b"no")
         path.write_bytes(b"")

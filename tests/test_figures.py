@@ -20,6 +20,7 @@ from lowrankgan.figures.sensitivity import sensitivity_maps
 from lowrankgan.figures.spectra import spectra
 from lowrankgan.figures.strips import edit_strips
 from lowrankgan.figures.style import PALETTE, measure_label, method_styles, save
+from lowrankgan.figures.sweep import outside_by_rank
 from picture import _Editor
 from plot import read_arrays
 
@@ -93,6 +94,13 @@ def test_pictures_take_steps_in_the_order_of_faces_and_know_what_missed(tmp_path
     )
     found = editor.matched(0)
     assert found.to_dict() == {"step": {3: 60.0, 1: -0.1}, "missed": {3: True, 1: False}}
+
+
+def test_a_value_that_nothing_reached_leaves_its_line_without_a_name() -> None:
+    table = pd.DataFrame({"region": "eyes", "name": ["ours", "ours", "cut"], "kept": [1, 2, 1]})
+    table["mean"], table["low"], table["high"] = [0.1, np.nan, np.nan], np.nan, np.nan
+    figure = outside_by_rank(table, "mse_outside")
+    assert texts(figure) == ["ours"]
 
 
 def test_sensitivity_names_its_regions() -> None:
@@ -247,7 +255,7 @@ def test_comparison_holds_means_intervals_and_shares(summary: pd.DataFrame) -> N
     heights = [line.get_ydata()[0] for line in eyes.lines]
     assert heights == sorted(heights)  # downwards: the direction, then the method
     np.testing.assert_allclose(eyes.collections[0].get_segments()[0][:, 0], [0.005, 0.02])
-    assert [text.get_text() for text in eyes.texts] == ["reached", "100%", "88%", "0%"]
+    assert [text.get_text() for text in eyes.texts] == ["reached", "100%", "87%", "0%"]
     assert [line.get_xdata()[0] for line in mouth.lines] == [0.03]
     assert [label.get_text() for label in eyes.get_yticklabels()] == ["ours", "theirs"]
     assert len(figure.legends[0].get_texts()) == 2

@@ -125,6 +125,20 @@ def archives() -> dict[str, Case]:
             claiming(sound, "archive/data/0", 24, "<I", 8),
             "no storage",
         ),
+        "zip that unpacks to more than it claims": (
+            claiming(
+                zipped(stored(), {"data/0": bytes(4_000_000)}, zipfile.ZIP_DEFLATED),
+                "archive/data/0",
+                24,
+                "<I",
+                16,
+            ),
+            "Bad CRC-32",
+        ),
+        "device of a long name": (
+            pickled(call(b"ctorch\ndevice\n", text("x" * 99))),
+            "torch.device in no known form",
+        ),
         "zip whose member lies elsewhere": (
             claiming(sound, "archive/data/0", 42, "<I", 0x7FFFFFFF),
             "damaged zip archive",

@@ -112,7 +112,9 @@ def test_a_wrong_state_is_refused_in_one_line() -> None:
     [
         (b'version="10"', b'version="11"', "expected an OpenVINO graph"),
         (b"<net", b"<!DOCTYPE x [<!ENTITY a 'b'>]><net", "document type"),
+        (b"<net", b"\0<net", "is not UTF-8 or declares"),
         (b"</net>", b"", "is not XML"),
+        (b'to-port="1"', b'to-port="x"', "an edge has the port 'x'"),
         (b'offset="1050672"', b'offset="9999999"', "fetch the weights again"),
         (b'offset="1050672"', b'offset="-4"', "but 1048576 bytes"),
         (b'shape="512, 512"', b'shape="512, x"', "malformed number"),

@@ -87,6 +87,16 @@ def test_resumes_bit_for_bit(data: LabelledImages, tmp_path: Path) -> None:
     assert torch.equal(expected["losses"], torch.tensor(second.losses, dtype=torch.float64))
 
 
+def test_every_seed_and_every_step_draws_its_own_batches(data: LabelledImages) -> None:
+    found = []
+    for seed in (0, 1, 7):
+        trainer = Trainer(replace(SETTINGS, seed=seed), data, CPU)
+        trainer._discriminator_loss = lambda random: float(torch.rand(1, generator=random))
+        trainer._generator_loss = lambda random: 0.0
+        found += [drawn for drawn, _ in _advance(trainer, 3).losses]
+    assert len(set(found)) == 9
+
+
 def test_a_checkpoint_of_other_settings_is_refused(data: LabelledImages, tmp_path: Path) -> None:
     assert not Trainer(SETTINGS, data, CPU).resume(tmp_path)
     _advance(Trainer(SETTINGS, data, CPU), 1).save(tmp_path)
@@ -217,6 +227,9 @@ def test_a_folder_of_pictures_by_class(tmp_path: Path) -> None:
     read = load(tmp_path / "data.safetensors")
     assert torch.equal(read.pixels, training.pixels)
     assert read.classes == 2
+    deep = Image.fromarray(np.full((8, 8), 0x8080, dtype=np.uint16))
+    deep.save(tmp_path / "a/1.png")
+    assert read_folder(tmp_path, 8, held_out_every=3)[0].pixels[0].unique().tolist() == [0x80]
     with pytest.raises(LowRankGANError, match="one for each class"):
         read_folder(tmp_path / "a", 8, held_out_every=3)
 

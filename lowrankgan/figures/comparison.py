@@ -1,5 +1,6 @@
 """The main figure: change outside the region at matched change inside, by method."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -93,7 +94,7 @@ def _draw_row(
     axes.text(
         1.03,
         height,
-        f"{row['reached']:.0%}",
+        f"{math.floor(100 * row['reached'])}%",
         transform=axes.get_yaxis_transform(),
         va="center",
         size=7,

@@ -20,6 +20,7 @@ def prediction_curves(errors: pd.DataFrame) -> Figure:
     styles = method_styles(errors["method"])
     regions = errors["region"].unique()
     figure, grid = panels(len(regions), 3.7, 3.0, shared=True)
+    labels = []
     for axes, region in zip(grid, regions, strict=True):
         axes.set(xscale="log", yscale="log")
         axes.set_title(str(region).replace("_", " "))
@@ -34,6 +35,9 @@ def prediction_curves(errors: pd.DataFrame) -> Figure:
             ends[str(name)] = line.index[-1], line["median"].iloc[-1]
             colours[str(name)] = colour
         axes.margins(x=0)
+        labels.append((axes, ends, colours))
+    for axes, ends, colours in labels:  # once the limits that panels share are final
+        axes.get_ylim()
         end_labels(axes, ends, colours)
     figure.supxlabel("step along the direction")
     figure.supylabel("relative error of first order")

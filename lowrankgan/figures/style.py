@@ -184,7 +184,8 @@ def end_labels(
         colours: name of a line to its colour.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
+    heights = {name: float(to_axes.transform(end)[1]) for name, end in ends.items()}
+    wanted = {name: height for name, height in heights.items() if np.isfinite(height)}
     placed: dict[str, float] = {}
     for name, height in sorted(wanted.items(), key=lambda item: item[1]):
         placed[name] = max(height, max(placed.values(), default=-1.0) + 0.065)

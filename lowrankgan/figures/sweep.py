@@ -35,7 +35,8 @@ def outside_by_rank(table: pd.DataFrame, measure: str) -> Figure:
                 line["kept"], line["low"], line["high"], color=colour, alpha=0.15, lw=0
             )
             axes.plot(line["kept"], line["mean"], color=colour, marker=marker, ms=3.5)
-            ends[str(name)] = line["kept"].iloc[-1], line["mean"].iloc[-1]
+            if len(reached := line.dropna(subset=["mean"])):
+                ends[str(name)] = reached["kept"].iloc[-1], reached["mean"].iloc[-1]
         axes.set(yscale="log", title=region.replace("_", " "))
         axes.grid(color=FAINT)
         log_ticks(axes.yaxis)

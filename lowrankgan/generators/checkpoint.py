@@ -83,6 +83,8 @@ def checkpoint_from(metadata: Mapping[str, str], state: Mapping[str, Tensor]) ->
     try:
         description = json.loads(metadata[METADATA_KEY])
         values = {key: description[key] for key in ("architecture", "settings", "format")}
+        if [type(value) for value in values.values()] != [str, dict, str]:
+            raise TypeError("a value has another type")
         return Checkpoint(state=state, assumed=tuple(description["assumed"]), **values)
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise LowRankGANError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -102,13 +102,21 @@ def _pictures(classes: Sequence[Sequence[Path]], resolution: int) -> LabelledIma
 
 def _picture(path: Path, resolution: int) -> NDArray[np.uint8]:
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(_of_bytes(opened))
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
             cropped = image.convert("RGB").crop((left, top, left + side, top + side))
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise LowRankGANError(f"{path}: is not a readable picture") from error
     return np.asarray(cropped.resize((resolution, resolution), Image.Resampling.LANCZOS))
+
+
+def _of_bytes(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits would be clipped, not scaled."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 
 
 def _idx(path: Path, magic: int, dimensions: int) -> NDArray[np.uint8]:

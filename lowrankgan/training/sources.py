@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import requests
 from lowrankgan.errors import LowRankGANError
 
 _TIMEOUT_SECONDS = 60
+_MAX_BYTES = 1 << 28
 
 
 def fetch_files(
@@ -42,8 +44,8 @@ def fetch_files(
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 found = source(Path(scratch))
-                contents = {file: gzip.decompress(_read(found, file)) for file in sha256}
-            except (OSError, EOFError, subprocess.CalledProcessError) as error:
+                contents = {file: _unpacked(found / f"{file}.gz") for file in sha256}
+            except (OSError, EOFError, zlib.error, subprocess.CalledProcessError) as error:
                 problems.append(f"{name}: {_reason(error)}")
                 continue
         for file, content in contents.items():
@@ -58,8 +60,12 @@ def fetch_files(
     )
 
 
-def _read(folder: Path, file: str) -> bytes:
-    return (folder / f"{file}.gz").read_bytes()
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise OSError(f"{path.name} unpacks to more than {_MAX_BYTES} bytes")
+    return content
 
 
 def _package(package: str, scratch: Path) -> Path:
@@ -75,9 +81,10 @@ def _package(package: str, scratch: Path) -> Path:
 
 def _published(url: str, files: list[str], scratch: Path) -> Path:
     for file in files:
-        answer = requests.get(f"{url}/{file}.gz", timeout=_TIMEOUT_SECONDS)
-        answer.raise_for_status()
-        (scratch / f"{file}.gz").write_bytes(answer.content)
+        with requests.get(f"{url}/{file}.gz", timeout=_TIMEOUT_SECONDS, stream=True) as answer:
+            answer.raise_for_status()
+            content = answer.raw.read(_MAX_BYTES)  # as it is: gzipped
+        (scratch / f"{file}.gz").write_bytes(content)
     return scratch
 
 

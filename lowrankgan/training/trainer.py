@@ -71,7 +71,9 @@ class Trainer:
 
     def advance(self) -> None:
         """Do one step."""
-        random = torch.Generator().manual_seed(self.settings.seed << 32 | self.step + 1)
+        # torch takes the low 32 bits of a seed: that of the settings must reach them.
+        mixed = (self.settings.seed * 0x9E3779B1 + self.step + 1) % (1 << 32)
+        random = torch.Generator().manual_seed(mixed)
         self.losses.append((self._discriminator_loss(random), self._generator_loss(random)))
         self._average()
 

@@ -85,8 +85,15 @@ def _renamed(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _last(source: Mapping[str, Any], name: str) -> int:
-    """The largest index in the names that match."""
-    return max(int(found[1]) for key in source if (found := re.match(name, key)))
+    """The largest index in the names that match.
+
+    Raises:
+        LowRankGANError: it is beyond what so many names could count.
+    """
+    last = max(int(found[1]) for key in source if (found := re.match(name, key)))
+    if last > len(source):
+        raise LowRankGANError(f"a layer has the number {last}, of {len(source)} tensors")
+    return last
 
 
 def _fused_by_shape(source: Mapping[str, Any], count: int) -> bool | None:

@@ -53,6 +53,7 @@ class _Array(Standin):
     def final(self, budget: Budget) -> np.ndarray[Any, Any]:
         if self.value is None:
             raise ValueError("it has an array without data")
+        budget.bytes.spend(self.value.nbytes)  # for every use: what reads it may copy it
         return self.value
 
 

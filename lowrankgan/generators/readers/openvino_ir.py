@@ -18,6 +18,7 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 
 _MAX_XML_BYTES = 16 << 20
+_MAX_USES = 4  # of a byte of the weights, by constants that share it
 _DTYPES: dict[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
     "i32": np.dtype("<i4"),
@@ -62,29 +63,41 @@ def read_openvino_ir(xml: Path, binary: Path) -> dict[str, Node]:
         raise LowRankGANError(f"{binary}: cannot be read ({error.strerror})") from error
     inputs: dict[str, list[tuple[int, str]]] = {}
     for edge in root.iterfind("edges/edge"):
-        port = (int(_attribute(xml, edge, "to-port")), _attribute(xml, edge, "from-layer"))
+        number = _attribute(xml, edge, "to-port")
+        if not number.isdecimal():
+            raise LowRankGANError(f"{xml}: an edge has the port {number!r}, expected a number")
+        port = (int(number), _attribute(xml, edge, "from-layer"))
         inputs.setdefault(_attribute(xml, edge, "to-layer"), []).append(port)
     nodes: dict[str, Node] = {}
+    held = 0
     for layer in root.iterfind("layers/layer"):
         identity, op = _attribute(xml, layer, "id"), _attribute(xml, layer, "type")
+        value = _constant(xml, layer, weights) if op == "Const" else None
+        held += value.nbytes if value is not None else 0
+        if held > _MAX_USES * len(weights):
+            raise LowRankGANError(f"{xml}: its constants use {binary} more than {_MAX_USES} times")
         nodes[identity] = Node(
             op=op,
             name=_attribute(xml, layer, "name"),
             inputs=tuple(source for _, source in sorted(inputs.get(identity, []))),
-            value=_constant(xml, layer, weights) if op == "Const" else None,
+            value=value,
         )
     return nodes
 
 
 def _parse(xml: Path) -> ElementTree.Element:
     try:
-        text = xml.read_bytes()
+        with xml.open("rb") as file:
+            text = file.read(_MAX_XML_BYTES + 1)
     except OSError as error:
         raise LowRankGANError(f"{xml}: cannot be read ({error.strerror})") from error
     if len(text) > _MAX_XML_BYTES:
-        raise LowRankGANError(f"{xml}: {len(text)} bytes of XML, at most {_MAX_XML_BYTES} expected")
-    if re.search(rb"<!(DOCTYPE|ENTITY)", text):
-        raise LowRankGANError(f"{xml}: declares a document type, which no OpenVINO graph does")
+        raise LowRankGANError(f"{xml}: more than {_MAX_XML_BYTES} bytes of XML")
+    # In UTF-16 a declaration would be other bytes.
+    if b"\0" in text or re.search(rb"<!(DOCTYPE|ENTITY)", text):
+        raise LowRankGANError(
+            f"{xml}: is not UTF-8 or declares a document type, as no OpenVINO graph does"
+        )
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:

@@ -39,9 +39,9 @@ def read_zip(path: Path, table: Table) -> Any:
             if "data.pkl" not in members:
                 raise ValueError("it is a zip archive without data.pkl, not one of PyTorch's")
             order = members.get("byteorder")
-            if order and archive.read(order) != b"little":
+            if order and _content(archive, order) != b"little":
                 raise ValueError("its byteorder is not little; save it again on such a machine")
-            pickled = BytesIO(archive.read(members["data.pkl"]))
+            pickled = BytesIO(_content(archive, members["data.pkl"]))
             persistent = _zip_storages(archive, members)
             return grow(interpret(pickled, table, budget, persistent), budget)
     except _DAMAGE as error:
@@ -67,6 +67,15 @@ def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     }
 
 
+def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A member, of which no more is unpacked than it claims to hold."""
+    with archive.open(info) as member:
+        content = member.read(info.file_size + 1)
+    if len(content) != info.file_size:
+        raise ValueError("it is a zip archive with a member of another size than it claims")
+    return content
+
+
 def _basename(name: str) -> str:
     return name.rpartition("/")[2]
 
@@ -90,7 +99,7 @@ def _zip_storages(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo])
                 info = members.get(f"data/{key:.{_MAX_KEY}}")
                 if info is None or info.file_size != count * dtype.itemsize:
                     raise ValueError(f"it has no storage {key[:_MAX_KEY]!a} of the size it claims")
-                new = Storage(dtype, count, lambda: archive.read(info))
+                new = Storage(dtype, count, lambda: _content(archive, info))
                 return _same(storages.setdefault(key, new), new)
         raise ValueError("it has a persistent id that is no storage")
 
@@ -150,7 +159,7 @@ def _raw_storages(
     """Split what follows the pickles: for every key the number of elements, then their bytes."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise ValueError("it has no list of its storages")
-    if sorted(keys) != sorted(storages):
+    if len(keys) != len(storages) or set(keys) != storages.keys():
         raise ValueError("it lists other storages than those that it uses")
     raw = {}
     for key in keys:

@@ -15,6 +15,7 @@ from lowrankgan.generators.readers.pickle_values import Budget, Standin, Table, 
 
 _MAX_DIMENSIONS = 8
 _MAX_NUMBER = 1 << 40
+_MAX_DEVICE = 16  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,9 +113,9 @@ def _size(arguments: tuple[Any, ...], budget: Budget) -> tuple[Any, ...]:
 
 def _device(arguments: tuple[Any, ...], budget: Budget) -> str:
     match arguments:
-        case (str(kind),):
+        case (str(kind),) if len(kind) <= _MAX_DEVICE:
             return kind
-        case (str(kind), int(index)):
+        case (str(kind), int(index)) if len(kind) <= _MAX_DEVICE and 0 <= index < _MAX_NUMBER:
             return f"{kind}:{index}"
     raise ValueError("it has a torch.device in no known form")
 

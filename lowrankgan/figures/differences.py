@@ -1,7 +1,6 @@
 """Difference maps: where in the image each method's edit changes something."""
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,17 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import mark_missed, outline, place_image, shades, styled
+from lowrankgan.figures.style import (
+    head_height,
+    mark_missed,
+    outline,
+    place_image,
+    shades,
+    styled,
+    wrapped,
+)
 
-_CELL, _GAP, _FACE_GAP, _HEADER, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.6, 0.5, 0.1  # inches
+_CELL, _GAP, _FACE_GAP, _FOOTER, _BAR = 1.2, 0.03, 0.14, 0.5, 0.1  # inches
 
 
 @styled
@@ -45,17 +52,19 @@ def difference_maps(
     high = _CELL * height / width
     block = 2 * high + _GAP + _FACE_GAP
     columns = [(2 + i) * (_CELL + _GAP) for i in range(len(edited))]
-    size = columns[-1] + _CELL, _HEADER + faces * block - _FACE_GAP + _FOOTER
+    names = dict(zip(edited, wrapped(edited), strict=True))
+    head = head_height(names.values())
+    size = columns[-1] + _CELL, head + faces * block - _FACE_GAP + _FOOTER
     figure = Figure(figsize=size)
     figure.suptitle(title, x=0, y=1, ha="left", va="top")
     for face in range(faces):
-        top = _HEADER + face * block
+        top = head + face * block
         large = place_image(figure, original[face], (0, top, 2 * _CELL + _GAP, 2 * high + _GAP))
         outline(large, regions[face])
         _head(large, "original", face)
         for left, method in zip(columns, edited, strict=True):
             above = place_image(figure, edited[method][face], (left, top, _CELL, high))
-            _head(above, method, face)
+            _head(above, names[method], face)
             if missed[method][face]:
                 mark_missed(above)
             box = left, top + high + _GAP, _CELL, high
@@ -75,7 +84,7 @@ def _difference(
 
 def _head(axes: Axes, name: str, face: int) -> None:
     if face == 0:
-        axes.set_title(fill(name, 18), loc="center", weight="normal", size=8.5, pad=4)
+        axes.set_title(name, loc="center", weight="normal", size=8.5, pad=4)
 
 
 def _draw_scale(figure: Figure, scale: ScalarMappable) -> None:

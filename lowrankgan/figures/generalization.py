@@ -66,6 +66,9 @@ def transfer_matrix(table: pd.DataFrame, measure: str, ratios: pd.DataFrame) -> 
     side = max(1.6, 0.36 * count)
     figure = Figure(figsize=(len(regions) * (side + 0.8) + 0.6, side + 1.6), layout="constrained")
     grid = figure.subplots(1, len(regions), squeeze=False)
+    if not table["reached"].all():
+        handle = Patch(**_UNREACHED, label="target not reached")
+        figure.legend(handles=[handle], loc="outside upper right")
     for axes, region in zip(grid[0], regions, strict=True):
         faces = table[table["region"] == region]
         matrix = faces.pivot(index="source", columns="face", values="value")

@@ -6,9 +6,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lowrankgan.figures.style import INK, MUTED, mark_missed, outline, place_image, styled
+from lowrankgan.figures.style import (
+    INK,
+    MUTED,
+    head_height,
+    mark_missed,
+    outline,
+    place_image,
+    styled,
+    wrapped,
+)
 
-_CELL, _GAP, _HEADER = 1.2, 0.03, 0.46  # inches
+_CELL, _GAP = 1.2, 0.03  # inches
 
 
 @styled
@@ -32,13 +41,14 @@ def edit_strips(
     """
     faces, steps, height, width = images.shape[:4]
     regions = np.broadcast_to(mask, (faces, *mask.shape[-2:]))
-    high = _CELL * height / width
-    size = steps * (_CELL + _GAP) - _GAP, _HEADER + faces * (high + _GAP) - _GAP
+    high, names = _CELL * height / width, wrapped(labels)
+    head = head_height(names)
+    size = steps * (_CELL + _GAP) - _GAP, head + faces * (high + _GAP) - _GAP
     figure = Figure(figsize=size)
     figure.suptitle(title, x=0, y=1, ha="left", va="top")
-    for step, label in zip(range(steps), labels, strict=True):
+    for step, label in zip(range(steps), names, strict=True):
         for face in range(faces):
-            box = step * (_CELL + _GAP), _HEADER + face * (high + _GAP), _CELL, high
+            box = step * (_CELL + _GAP), head + face * (high + _GAP), _CELL, high
             axes = place_image(figure, images[face, step], box)
             if step == original:
                 outline(axes, regions[face])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -165,6 +166,16 @@ def outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
     contour = axes.contour(x, y, padded, levels=[0.5], colors=["white"], linewidths=1.1)
     contour.set_path_effects([withStroke(linewidth=2.2, foreground=INK, alpha=0.7)])
     axes.set(xlim=(0, 1), ylim=(1, 0))
+
+
+def wrapped(labels: Iterable[str]) -> list[str]:
+    """Labels of columns of 1.2 inches, in lines that stay within their column."""
+    return ["\n".join(fill(line, 18) for line in label.splitlines()) for label in labels]
+
+
+def head_height(labels: Iterable[str]) -> float:
+    """Inches above columns with such labels: for their lines, and for the title."""
+    return 0.2 + 0.13 * max(label.count("\n") + 2 for label in labels)
 
 
 def mark_missed(axes: Axes) -> None:

@@ -38,8 +38,8 @@ def _methods() -> str:
         for region in _REGIONS
         for target, name in {
             "mse": "{}: MSE at 0.01",
-            "lpips 0.05": "LPIPS at 0.05",
-            "lpips 0.15": "LPIPS at 0.15",
+            "lpips 0.05": "{}: LPIPS at 0.05",
+            "lpips 0.15": "{}: LPIPS at 0.15",
         }.items()
     }
     rows = [[name, *(found[column] for column in columns)] for name, found in cells.items()]
@@ -69,7 +69,7 @@ def _identity() -> str:
 
 def _by_lpips() -> Iterator[tuple[str, Any, Any]]:
     """By region and strength, the summaries of `ours` and of the authors' own, by measure."""
-    table = _read("paper_localization_48_authors/summary.csv")
+    table = _read("paper_localization_48/summary.csv")
     first = table[table["direction"] == 1].set_index("measure")
     for region in _REGIONS:
         for strength in ("0.05", "0.15"):

@@ -53,7 +53,7 @@ def run(generator: Generator, ws: Tensor, settings: Mapping[str, Any]) -> dict[s
     """Compare on one W+ latent [L, D]; times are for the whole J, shares of it extrapolated."""
     s, side = settings["jacobian"], settings["analysis_resolution"]
     d, count = generator.w_dim, min(s["columns"], generator.w_dim)
-    together = 2 if ws.device.type == "cpu" else min(count, 64)  # as this engine has them
+    together = 2 if ws.device.type == "cpu" else min(count, 16)  # of 64, a GPU may not hold them
     origin, basis = ws.new_zeros(d), torch.eye(d, dtype=ws.dtype, device=ws.device)
 
     def image(offset: Tensor) -> Tensor:
@@ -136,7 +136,8 @@ def sweep(
     many = boxes(side, settings["grams"]["regions"])
 
     def whole() -> None:
-        held[:] = [Jacobian(generator, ws, range(generator.num_layers), side)[:]]
+        held.clear()
+        held.append(Jacobian(generator, ws, range(generator.num_layers), side)[:])
 
     # A GPU starts cold; on a CPU that does not show in minutes.
     times = seconds({"jacobian": whole}, 1, warm_up=int(torch.cuda.is_available()))

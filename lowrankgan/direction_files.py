@@ -14,7 +14,7 @@ from lowrankgan.errors import LowRankGANError
 _KEY = "directions"
 _DAMAGE = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, MemoryError),
-    *(BadZipFile, TokenError, SafetensorError),
+    *(OverflowError, SyntaxError, BadZipFile, TokenError, SafetensorError),
 )
 
 
@@ -42,7 +42,7 @@ def read_directions(path: Path) -> Array:
         if not isinstance(rows, np.ndarray):
             raise ValueError("it is an archive")
     except _DAMAGE as error:
-        reason = str(error).splitlines()[0] if str(error) else "it is empty"
+        reason = str(error).splitlines()[0] if str(error) else "it is empty or too large"
         raise LowRankGANError(
             f"{path}: no directions can be read ({reason}); expected a .npy or .safetensors file"
         ) from error

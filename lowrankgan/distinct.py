@@ -21,7 +21,7 @@ def distinct(apart: Array, degrees: Array, least: float, least_degrees: float) -
     """
     chosen: list[int] = []
     for candidate in np.flatnonzero(~np.isnan(np.diag(apart))).tolist():
-        near = apart[candidate] < least  # what cannot be told apart is by the angle alone
+        near = apart[candidate] < least  # NaN is not: the angle alone decides
         unlike = ~near & (degrees[candidate] >= least_degrees)
         if unlike[chosen].all():
             chosen.append(candidate)

@@ -72,11 +72,14 @@ def _fetch(url: str, target: Path, copy: Path) -> None:
 def _refuse_pages(path: Path, source: Path | str) -> None:
     """A hash that is trusted for good must not be that of an error page."""
     with path.open("rb") as file:
-        head = file.read(64).lstrip()
+        head = file.read(64)
+    if head[8:9] == b"{":  # safetensors, whose first bytes are a number
+        return
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith((b"<", b"{", b"version https://git-lfs")):
         raise LowRankGANError(
-            f"{source}: is a web page or a pointer, not a file of weights; open its address in a "
-            "browser and download the file that it offers"
+            f"{source}: is a web page, JSON or a Git LFS pointer, not a file of weights; open its "
+            "address in a browser and download the file that it offers"
         )
 
 

@@ -90,7 +90,7 @@ class Polygon(Region):
 
 @dataclass(frozen=True)
 class MaskImage(Region):
-    """Picture whose bright half of the grey scale is the region; of this hash, if one is given."""
+    """Picture whose bright half of the grey scale is the region; a `sha256` must be the file's."""
 
     path: Path
     sha256: str | None = None

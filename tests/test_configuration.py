@@ -104,6 +104,7 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         ("figure.colour_map=virdis", r"figure\.colour_map: 'virdis', input should be 'magma'"),
         ("edit.layers=some", r"edit\.layers: 'some', expected all, or slots and resolutions"),
         ("edit.layers=[17pxx]", r"edit\.layers: expected all, or slots and resolutions"),
+        ("+subspace.own={solver: constrained, rule: rank, value: 512}", r"own: rank 512.*than 512"),
         ("+subspace.constrained.value=600", r"constrained: value: 600, expected less than 1 for"),
         (
             "+subspace.own={solver: constrained, rule: rank, value: 1.5}",

@@ -76,12 +76,12 @@ def test_the_first_copy_is_recorded_and_later_ones_checked(server: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", [b"\n<!DOCTYPE html>", b'{"error": 1}', b"version https://git-lfs"]
+    "text", [b"\xef\xbb\xbf\n<!DOCTYPE html>", b'{"error": 1}', b"version https://git-lfs"]
 )
 def test_what_is_no_weights_is_not_trusted_for_good(text: bytes, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/w.pkl").write_bytes(text)
-    with pytest.raises(LowRankGANError, match="is a web page or a pointer"):
+    with pytest.raises(LowRankGANError, match="is a web page, JSON or a Git LFS pointer"):
         download("https://localhost:1/w", None, tmp_path / "w.pkl", tmp_path / "weights")
     assert not (tmp_path / "weights/known_hashes.json").exists()
 

@@ -58,7 +58,7 @@ def test_polygon_covers_its_area() -> None:
 
 @pytest.mark.parametrize(("resolution", "low"), [(8, 0.3), (31, 0.3), (10, 0.25)])
 def test_a_polygon_of_a_box_is_the_pixels_of_the_box(resolution: int, low: float) -> None:
-    """Of 10 px, with corners that are centres of pixels."""
+    """At 10 px the corners are pixel centres."""
     high = 1 - low
     corners = [[low, low], [high, low], [high, high], [low, high]]
     box = {"kind": "box", "top": low, "left": low, "bottom": high, "right": high}

@@ -13,7 +13,7 @@ def with_slots(values: Any) -> Any:
 
     In `layers`, 32px stands for all slots that modulate feature maps of 32 pixels a side, and
     32px+ for these and all of larger ones. In `splits`, 32px stands for the first slot of 32 pixels
-    or more, and for nothing if there is none or that is the first of all. So one experiment serves
+    or more, or for nothing if no slot qualifies or the first one does. So one experiment serves
     generators of different depth. All else stays as it is, to be checked.
 
     Raises:

@@ -105,8 +105,10 @@ class Ruled(Method):
         if self.value is not None:
             if self.rule == "rank" and self.value % 1:
                 raise ValueError(f"value: {self.value:g}, expected a whole number for a rank")
-            if self.rule != "rank" and self.value >= 1:
-                raise ValueError(f"value: {self.value:g}, expected less than 1 for {self.rule}")
+            if self.value > 1 and self.rule == "pursuit":
+                raise ValueError(f"value: {self.value:g}, expected at most 1 for pursuit")
+            if self.value >= 1 and self.rule == "energy":
+                raise ValueError(f"value: {self.value:g}, expected less than 1 for energy")
         return self
 
 

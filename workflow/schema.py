@@ -101,7 +101,7 @@ class Edit(Strict):
     published_steps: tuple[float, ...]
     """Steps that are measured beside the matched ones, whatever they change."""
     published_faces: Count
-    """Number of test faces, the first ones, that they are measured on."""
+    """Number of test faces, counted from the first, on which those steps are measured."""
     transfer_methods: tuple[Name, ...]
     """Methods that are also tested with the directions of each single analysis image."""
     transfer_images: Annotated[int, Field(ge=2)] | None
@@ -289,6 +289,11 @@ class Configuration(Strict):
             own = self.jacobian_of(method)
         except ValidationError as error:
             raise ValueError(f"{key}.jacobian.{problem_of(error, method.jacobian)}") from error
+        limit = (self.generator.w_dim or 0) * (1 + len(own.splits))
+        if isinstance(method, Ruled) and method.rule == "rank" and limit:
+            for value in self.values_of(method):
+                if float(value) >= limit:
+                    raise ValueError(f"{key}: rank {value}, expected less than {limit}")
         if isinstance(method, Global) and own.splits:
             raise ValueError(
                 f"{key}.jacobian.splits: {list(own.splits)}, but its candidates move all layers "

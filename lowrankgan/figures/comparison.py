@@ -94,7 +94,7 @@ def _draw_row(
     axes.text(
         1.03,
         height,
-        f"{math.floor(100 * row['reached'])}%",
+        f"{math.floor(100 * row['reached'] + 1e-9)}%",
         transform=axes.get_yaxis_transform(),
         va="center",
         size=7,

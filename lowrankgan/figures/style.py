@@ -169,13 +169,13 @@ def outline(axes: Axes, mask: NDArray[np.bool_]) -> None:
 
 
 def wrapped(labels: Iterable[str]) -> list[str]:
-    """Labels of columns of 1.2 inches, in lines that stay within their column."""
-    return ["\n".join(fill(line, 18) for line in label.splitlines()) for label in labels]
+    """Labels of columns of about 1.2 inches, in lines that stay within their column."""
+    return ["\n".join(fill(line, 16) for line in label.splitlines()) for label in labels]
 
 
 def head_height(labels: Iterable[str]) -> float:
     """Inches above columns with such labels: for their lines, and for the title."""
-    return 0.2 + 0.13 * max(label.count("\n") + 2 for label in labels)
+    return 0.2 + 0.15 * max(label.count("\n") + 2 for label in labels)
 
 
 def mark_missed(axes: Axes) -> None:

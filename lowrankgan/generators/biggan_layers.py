@@ -73,7 +73,7 @@ class ClassConditionalGenerator(Generator):
         """Create the modules by the shapes of the state, and what their sizes tell."""
         count = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("blocks."))
         if count > len(state):
-            raise ValueError(f"a block has the number {count - 1}, of {len(state)} tensors")
+            raise ValueError(f"block {count - 1} is named, but there are only {len(state)} tensors")
         doubles = [True] * count if upsampling is None else list(upsampling)
         if len(doubles) != count:
             raise ValueError(f"upsampling has {len(doubles)} values for {count} blocks")

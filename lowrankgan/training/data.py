@@ -1,5 +1,6 @@
 """Labelled images: the IDX files of MNIST and its kin, or a folder with one folder a class."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def _pictures(classes: Sequence[Sequence[Path]], resolution: int) -> LabelledIma
 def _picture(path: Path, resolution: int) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(_of_bytes(opened))
+            image = _of_bytes(_upright(opened))
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
             cropped = image.convert("RGB").crop((left, top, left + side, top + side))
@@ -112,9 +113,17 @@ def _picture(path: Path, resolution: int) -> NDArray[np.uint8]:
     return np.asarray(cropped.resize((resolution, resolution), Image.Resampling.LANCZOS))
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF data says, unless these are broken."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, struct.error, ValueError, TypeError):
+        return image
+
+
 def _of_bytes(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits would be clipped, not scaled."""
-    if not image.mode.startswith("I;16"):
+    """An 8-bit version of a 16-bit picture, which `convert` would clip instead of scaling."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
         return image
     return Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
 

@@ -14,7 +14,8 @@ import requests
 from lowrankgan.errors import LowRankGANError
 
 _TIMEOUT_SECONDS = 60
-_MAX_BYTES = 1 << 28
+_MAX_BYTES = 1 << 31
+_CHUNK_BYTES = 1 << 20
 
 
 def fetch_files(
@@ -83,8 +84,11 @@ def _published(url: str, files: list[str], scratch: Path) -> Path:
     for file in files:
         with requests.get(f"{url}/{file}.gz", timeout=_TIMEOUT_SECONDS, stream=True) as answer:
             answer.raise_for_status()
-            content = answer.raw.read(_MAX_BYTES)  # as it is: gzipped
-        (scratch / f"{file}.gz").write_bytes(content)
+            with (scratch / f"{file}.gz").open("wb") as packed:
+                for chunk in answer.iter_content(_CHUNK_BYTES):
+                    packed.write(chunk)
+                    if packed.tell() > _MAX_BYTES:
+                        raise OSError(f"{file}.gz is larger than {_MAX_BYTES} bytes")
     return scratch
 
 

@@ -71,7 +71,7 @@ class Trainer:
 
     def advance(self) -> None:
         """Do one step."""
-        # torch takes the low 32 bits of a seed: that of the settings must reach them.
+        # torch takes the low 32 bits of a seed, so that of the settings is mixed into them.
         mixed = (self.settings.seed * 0x9E3779B1 + self.step + 1) % (1 << 32)
         random = torch.Generator().manual_seed(mixed)
         self.losses.append((self._discriminator_loss(random), self._generator_loss(random)))

@@ -92,7 +92,7 @@ def _last(source: Mapping[str, Any], name: str) -> int:
     """
     last = max(int(found[1]) for key in source if (found := re.match(name, key)))
     if last > len(source):
-        raise LowRankGANError(f"a layer has the number {last}, of {len(source)} tensors")
+        raise LowRankGANError(f"layer {last} is named, but there are only {len(source)} tensors")
     return last
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 
 _MAX_XML_BYTES = 16 << 20
-_MAX_USES = 4  # of a byte of the weights, by constants that share it
+_MAX_SHARE = 4  # of the constants, which may overlap, over the bytes of the weights
 _DTYPES: dict[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
     "i32": np.dtype("<i4"),
@@ -64,7 +64,7 @@ def read_openvino_ir(xml: Path, binary: Path) -> dict[str, Node]:
     inputs: dict[str, list[tuple[int, str]]] = {}
     for edge in root.iterfind("edges/edge"):
         number = _attribute(xml, edge, "to-port")
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > 9:
             raise LowRankGANError(f"{xml}: an edge has the port {number!r}, expected a number")
         port = (int(number), _attribute(xml, edge, "from-layer"))
         inputs.setdefault(_attribute(xml, edge, "to-layer"), []).append(port)
@@ -74,8 +74,10 @@ def read_openvino_ir(xml: Path, binary: Path) -> dict[str, Node]:
         identity, op = _attribute(xml, layer, "id"), _attribute(xml, layer, "type")
         value = _constant(xml, layer, weights) if op == "Const" else None
         held += value.nbytes if value is not None else 0
-        if held > _MAX_USES * len(weights):
-            raise LowRankGANError(f"{xml}: its constants use {binary} more than {_MAX_USES} times")
+        if held > _MAX_SHARE * len(weights):
+            raise LowRankGANError(
+                f"{xml}: its constants claim over {_MAX_SHARE} times the bytes of {binary}"
+            )
         nodes[identity] = Node(
             op=op,
             name=_attribute(xml, layer, "name"),

@@ -33,8 +33,9 @@ for measured in together:
 urgent = urgencies(steps)
 RESULTS = f"results/{configuration.name}"
 RUN = "python {input.code[0]:q} {params.job:q} 2>&1 | tee {log}"
-# The running interpreter, whatever PATH says. In the prefix, for a command that names it would
-# differ between `make run` and `snakemake`, and each would run everything again.
+# Jobs have the running interpreter, whatever PATH and the `conda:` of a rule say (that names what it
+# needs, as `snakemake --lint` asks). In the prefix, for a command that names it would differ between
+# `make run` and `snakemake`, and each would run everything again.
 SEARCH = shlex.quote(str(Path(sys.executable).parent))
 # It replaces Snakemake's own prefix, so that it says again that a failure in a pipe is one.
 shell.prefix(

@@ -159,8 +159,8 @@ def table(results: Mapping[str, Any]) -> str:
         head = ["cost grows with", "as its power, time", "memory", "measured at"]
         parts.append(markdown_table(head, _powers(results["scaling"]["sizes"])))
         parts.append(
-            "The first call of a process is in these times. It is most of what a small problem costs,\n"
-            "so that its powers are lower than those of the work.\n"
+            "The first call of a process is in these times. It is most of what a small problem\n"
+            "costs, so that its powers are lower than those of the work.\n"
         )
     machine = results["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)

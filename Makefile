@@ -27,8 +27,7 @@ paper: .venv/.complete
 	@$(BIN)/python -m workflow.paper
 
 train: .venv/.complete
-	@told=$$($(BIN)/python -c 'import os; from workflow.overrides import encoded; print(encoded(os.environ["ARGS"]))') \
-	  && $(BIN)/snakemake --profile $(PROFILE) trained --config training="$$told"
+	@$(BIN)/python -m workflow.train
 
 # Whole files go to a worker, so that what a file's tests share is made once; the longest first.
 test: .venv/.complete

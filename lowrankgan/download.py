@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
+from lowrankgan.mistakes import mistaken
 from lowrankgan.progress import progress
 from lowrankgan.weights import hash_of
 
@@ -31,7 +32,7 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
         by_hand: folder of copies placed by hand and of the record of hashes.
 
     Raises:
-        LowRankGANError: the address cannot be reached, the hash differs, or what came is text.
+        LowRankGANError: the address cannot be reached, the hash differs, or no weights came.
     """
     expected = sha256 or _read_known(by_hand / _KNOWN).get(url)
     copy = by_hand / target.name
@@ -42,7 +43,7 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
             _fetch(url, temporary, copy)
         found = hash_of(temporary)
         if not expected:
-            _refuse_pages(temporary, copy if copy.exists() else url)
+            _refuse_mistakes(temporary, copy if copy.exists() else url)
             by_hand.mkdir(exist_ok=True)
             with FileLock(by_hand / f".{_KNOWN}.lock"):  # others may have come meanwhile
                 known = _read_known(by_hand / _KNOWN)
@@ -55,32 +56,36 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
 
 
 def _fetch(url: str, target: Path, copy: Path) -> None:
+    try:
+        stream(url, target)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise LowRankGANError(
+            f"{url}: cannot be fetched ({reason}); check the network, or place the file by "
+            f"hand as {copy}"
+        ) from error
+
+
+def stream(url: str, target: Path) -> None:
+    """Write what an https address answers, of at most 16 GiB, to a file.
+
+    Raises:
+        OSError: it cannot be had; all errors of requests are of this kind.
+        ValueError: it is too large, or its length is no number.
+    """
     with requests.Session() as session:
         del session.adapters["http://"]  # so that a redirect away from TLS is an error
-        try:
-            with session.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
-                answer.raise_for_status()
-                _write(answer, target)
-        except (OSError, ValueError) as error:  # all errors of requests are OSError
-            reason = str(error).splitlines()[0]
-            raise LowRankGANError(
-                f"{url}: cannot be fetched ({reason}); check the network, or place the file by "
-                f"hand as {copy}"
-            ) from error
+        with session.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
+            answer.raise_for_status()
+            _write(answer, target)
 
 
-def _refuse_pages(path: Path, source: Path | str) -> None:
+def _refuse_mistakes(path: Path, source: Path | str) -> None:
     """A hash that is trusted for good must not be that of an error page."""
     with path.open("rb") as file:
-        head = file.read(64)
-    if head[8:9] == b"{":  # safetensors, whose first bytes are a number
-        return
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith((b"<", b"{", b"version https://git-lfs")):
-        raise LowRankGANError(
-            f"{source}: is a web page, JSON or a Git LFS pointer, not a file of weights; open its "
-            "address in a browser and download the file that it offers"
-        )
+        mistake = mistaken(file.read(64), path.stat().st_size)
+    if mistake:
+        raise LowRankGANError(f"{source}: {mistake}")
 
 
 def _write(answer: requests.Response, target: Path) -> None:

@@ -48,8 +48,8 @@ def _assess(
     classifier = load_classifier(job.input("classifier") / "classifier.safetensors", device)
     generator = load_generator(job.input("train") / "generator.safetensors", device)
     random = torch.Generator().manual_seed(job.settings["seed"])
-    order = torch.randperm(len(training.labels), generator=torch.Generator().manual_seed(0))
-    chosen = order[:count]
+    seeded = torch.Generator().manual_seed(job.settings["seed"])
+    chosen = torch.randperm(len(training.labels), generator=seeded)[:count]
     real = LabelledImages(training.pixels[chosen], training.labels[chosen], training.classes)
     reference = judge(classifier, batches(held_out, device))
     sets = {

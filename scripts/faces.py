@@ -17,7 +17,7 @@ from lowrankgan.generators.loading import load_generator
 from lowrankgan.images import to_unit
 from lowrankgan.layer_groups import split
 from lowrankgan.metrics.landmarks import FaceLandmarks
-from lowrankgan.regions import Mask, Points, build_region
+from lowrankgan.regions import Mask, Points, Region, build_region
 
 
 def device_of() -> torch.device:
@@ -70,23 +70,26 @@ def masks_of(job: Job, images: Tensor, seeds: Sequence[int]) -> dict[str, NDArra
     points: list[Points | None] = [None] * len(images)
     if "landmarks" in job.inputs:
         points = list(landmarks_of(job)(to_unit(images))[0])
-    masks = {}
+    side, masks = images.shape[-1], {}
     for name, spec in job.settings["regions"].items():
-        found = zip(points, seeds, strict=True)
-        masks[name] = np.stack([_mask(name, spec, images.shape[-1], *face) for face in found])
+        region = build_region(spec)
+        if region.needs_landmarks:
+            faces = zip(points, seeds, strict=True)
+            found = [_mask(f"{name}, image of seed {n}", region, side, p) for p, n in faces]
+        else:
+            found = [_mask(name, region, side)] * len(images)
+        masks[name] = np.stack(found)
     return masks
 
 
-def _mask(
-    name: str, spec: Mapping[str, Any], resolution: int, points: Points | None, seed: int
-) -> Mask:
+def _mask(name: str, region: Region, side: int, points: Points | None = None) -> Mask:
     try:
-        mask = build_region(spec).mask(resolution, points)
+        mask = region.mask(side, points)
     except LowRankGANError as error:
-        raise LowRankGANError(f"region.{name}, image of seed {seed}: {error}") from error
+        raise LowRankGANError(f"region.{name}: {error}") from error
     if mask.all() or not mask.any():
         raise LowRankGANError(
-            f"region.{name}: covers {mask.mean():.0%} of the {resolution} px grid, "
+            f"region.{name}: covers {mask.mean():.0%} of the {side} px grid, "
             "expected a part of it; enlarge it, or raise the resolution"
         )
     return mask

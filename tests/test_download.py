@@ -76,12 +76,17 @@ def test_the_first_copy_is_recorded_and_later_ones_checked(server: str, tmp_path
 
 
 @pytest.mark.parametrize(
-    "text", [b"\xef\xbb\xbf\n<!DOCTYPE html>", b'{"error": 1}', b"version https://git-lfs"]
+    ("text", "what"),
+    [
+        (b"\xef\xbb\xbf\n<!DOCTYPE html>", "a web page"),
+        (b'{"error": 1}', "JSON text"),
+        (b"version https://git-lfs", "a Git LFS pointer"),
+    ],
 )
-def test_what_is_no_weights_is_not_trusted_for_good(text: bytes, tmp_path: Path) -> None:
+def test_what_is_no_weights_is_not_trusted_for_good(text: bytes, what: str, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights/w.pkl").write_bytes(text)
-    with pytest.raises(LowRankGANError, match="is a web page, JSON or a Git LFS pointer"):
+    with pytest.raises(LowRankGANError, match=rf"w\.pkl: is {what}, not a file of weights"):
         download("https://localhost:1/w", None, tmp_path / "w.pkl", tmp_path / "weights")
     assert not (tmp_path / "weights/known_hashes.json").exists()
 

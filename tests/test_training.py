@@ -32,6 +32,8 @@ from lowrankgan.training.settings import Settings
 from lowrankgan.training.sources import fetch_files
 from lowrankgan.training.trainer import Trainer
 from workflow.configuration import load_training
+from workflow.overrides import training_overrides_of
+from workflow.train import main as train_main
 from workflow.train_plan import unroll_training
 
 CPU = torch.device("cpu")
@@ -240,6 +242,24 @@ def test_data_that_cannot_be_had_names_every_source(tmp_path: Path) -> None:
     message = str(raised.value)
     assert message.count("\n") == 0
     assert all(part in message for part in ("/no/such:", "apt-get download", "https://["))
+
+
+def test_make_train_hands_its_arguments_on_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "workflow.train.make", lambda steps, *config, target: asked.append((*config, target)) or 3
+    )
+    monkeypatch.setenv("ARGS", """schedule.steps=5 'limits="a: b # c"'""")
+    assert train_main() == 3
+    ((told, target),) = asked
+    assert target == "trained"
+    key, _, value = str(told).partition("=")
+    assert training_overrides_of({key: value}) == ["schedule.steps=5", 'limits="a: b # c"']
+    monkeypatch.setenv("ARGS", "schedule.steps=-5")
+    assert train_main() == 2
+    assert capsys.readouterr().err.startswith("error: configuration: schedule.steps: -5")
 
 
 def test_the_stages_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -290,10 +290,8 @@ class Configuration(Strict):
         except ValidationError as error:
             raise ValueError(f"{key}.jacobian.{problem_of(error, method.jacobian)}") from error
         limit = (self.generator.w_dim or 0) * (1 + len(own.splits))
-        if isinstance(method, Ruled) and method.rule == "rank" and limit:
-            for value in self.values_of(method):
-                if float(value) >= limit:
-                    raise ValueError(f"{key}: rank {value}, expected less than {limit}")
+        if isinstance(method, Ruled) and method.rule == "rank" and 0 < limit <= (method.value or 0):
+            raise ValueError(f"{key}: rank {method.value:g}, expected less than {limit}")
         if isinstance(method, Global) and own.splits:
             raise ValueError(
                 f"{key}.jacobian.splits: {list(own.splits)}, but its candidates move all layers "

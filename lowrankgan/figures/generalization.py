@@ -67,8 +67,7 @@ def transfer_matrix(table: pd.DataFrame, measure: str, ratios: pd.DataFrame) -> 
     figure = Figure(figsize=(len(regions) * (side + 0.8) + 0.6, side + 1.6), layout="constrained")
     grid = figure.subplots(1, len(regions), squeeze=False)
     if not table["reached"].all():
-        handle = Patch(**_UNREACHED, label="target not reached")
-        figure.legend(handles=[handle], loc="outside upper right")
+        figure.legend(handles=[_hatching()], loc="outside upper right")
     for axes, region in zip(grid[0], regions, strict=True):
         faces = table[table["region"] == region]
         matrix = faces.pivot(index="source", columns="face", values="value")
@@ -146,12 +145,15 @@ def _draw_means(axes: Axes, intervals: pd.DataFrame) -> None:
     axes.grid(axis="x", color=FAINT)
 
 
+def _hatching() -> Patch:
+    return Patch(**_UNREACHED, label="target not reached")
+
+
 def _explain(figure: Figure, grid: NDArray[np.object_], norm: LogNorm, label: str) -> None:
     """Add the scale below the matrices, and what hatching means above the last panel."""
     _draw_scale(figure, list(grid[:, 0]), norm, label)
     if any(axes.patches for axes in grid[:, 0]):
-        handle = Patch(**_UNREACHED, label="target not reached")
-        grid[0, 1].legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1))
+        grid[0, 1].legend(handles=[_hatching()], loc="lower right", bbox_to_anchor=(1, 1))
 
 
 def _draw_scale(figure: Figure, panels: list[Axes], norm: LogNorm, label: str) -> None:

@@ -9,13 +9,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import requests
-
+from lowrankgan.download import stream
 from lowrankgan.errors import LowRankGANError
 
-_TIMEOUT_SECONDS = 60
 _MAX_BYTES = 1 << 31
-_CHUNK_BYTES = 1 << 20
 
 
 def fetch_files(
@@ -46,7 +43,13 @@ def fetch_files(
             try:
                 found = source(Path(scratch))
                 contents = {file: _unpacked(found / f"{file}.gz") for file in sha256}
-            except (OSError, EOFError, zlib.error, subprocess.CalledProcessError) as error:
+            except (
+                OSError,
+                ValueError,
+                EOFError,
+                zlib.error,
+                subprocess.CalledProcessError,
+            ) as error:
                 problems.append(f"{name}: {_reason(error)}")
                 continue
         for file, content in contents.items():
@@ -82,13 +85,7 @@ def _package(package: str, scratch: Path) -> Path:
 
 def _published(url: str, files: list[str], scratch: Path) -> Path:
     for file in files:
-        with requests.get(f"{url}/{file}.gz", timeout=_TIMEOUT_SECONDS, stream=True) as answer:
-            answer.raise_for_status()
-            with (scratch / f"{file}.gz").open("wb") as packed:
-                for chunk in answer.iter_content(_CHUNK_BYTES):
-                    packed.write(chunk)
-                    if packed.tell() > _MAX_BYTES:
-                        raise OSError(f"{file}.gz is larger than {_MAX_BYTES} bytes")
+        stream(f"{url}/{file}.gz", scratch / f"{file}.gz")
     return scratch
 
 

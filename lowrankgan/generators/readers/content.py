@@ -14,6 +14,7 @@ from lowrankgan.generators.readers.pickle_objects import OBJECTS
 from lowrankgan.generators.readers.pickle_tree import Record, grow
 from lowrankgan.generators.readers.pickle_values import Budget, Table
 from lowrankgan.generators.readers.torch_pickle import TORCH, is_legacy, read_legacy, read_zip
+from lowrankgan.mistakes import is_safetensors, mistaken
 
 __all__ = ["Record", "read_content"]
 
@@ -22,14 +23,6 @@ _MAX_BYTES = 8 << 30
 _MAX_CONFIG_BYTES = 1 << 20
 _HEAD = 512
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-# What is often saved in place of weights: how it starts, what it is, what to do.
-_MISTAKES = (
-    (b"version https://git-lfs", "a Git LFS pointer", "fetch the file itself with `git lfs pull`"),
-    (b"<", "a web page", "open its address in a browser and download the file that it offers"),
-    (b"{", "JSON text", "download the file of weights that belongs to it"),
-    (b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (b"\x89HDF", "an HDF5 file", "convert it to safetensors or a PyTorch state dict first"),
-)
 
 
 def read_content(path: Path) -> Any:
@@ -100,16 +93,15 @@ def _read_file(path: Path) -> Any:
         )
     with path.open("rb") as file:
         head = file.read(_HEAD)
-    if _is_safetensors(head, size):
+    if is_safetensors(head, size):
         return _read_safetensors(path)
     if head.startswith((b"PK\x03\x04", b"\x80")):
         content = _read_pickled(path, head)
         if not isinstance(content, dict | list | tuple | Record):
             raise ValueError(f"it holds no weights but {type(content).__name__}")
         return content
-    for start, what, advice in _MISTAKES:
-        if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(start):
-            raise LowRankGANError(f"{path}: is {what}, not a file of weights; {advice}")
+    if mistake := mistaken(head, size):
+        raise LowRankGANError(f"{path}: {mistake}")
     raise LowRankGANError(
         f"{path}: is no PyTorch file, pickle or safetensors, it starts with {head[:8]!r}; fetch it "
         "again from its source"
@@ -124,10 +116,6 @@ def _read_pickled(path: Path, head: bytes) -> Any:
         return read_legacy(data, _TABLE)
     budget = Budget(len(data))
     return grow(interpret(BytesIO(data), _TABLE, budget), budget)
-
-
-def _is_safetensors(head: bytes, size: int) -> bool:
-    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Test faces and their edits, a few at a time: memory does not grow with their number."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from faces import device_of, generator_of, groups_of, latents_of, masks_of
+from faces import device_of, faces_seen, generator_of, groups_of, latents_of, masks_of
 from job import Job
 from lowrankgan.editing import move, offsets
 from lowrankgan.errors import LowRankGANError
@@ -18,6 +19,8 @@ from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
+
+log = logging.getLogger(__name__)
 
 # Pixels that are rendered together; on a CPU more than one image of 1024 px gains nothing.
 _PIXELS = {"cpu": 1 << 20, "cuda": 1 << 23}
@@ -64,18 +67,38 @@ class Faces:
 
 
 def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
-    """The test faces in order, or the first `count` of them, in batches."""
+    """The test faces in order, or the first `count` of them, in batches.
+
+    An image without a face, where a region is of landmarks, is left out and named in the log.
+
+    Raises:
+        LowRankGANError: none is left.
+    """
     generator = generator_of(job)
     latents, seeds = latents_of(job, generator)
-    for chosen in progress(_batches(range(len(seeds))[:count], generator), "faces"):
-        ws = latents[chosen]
+    found = False
+    for batch in progress(_batches(range(len(seeds))[:count], generator), "faces"):
         with torch.inference_mode():
-            images = generator.render(ws, job.settings["resolution"])
+            images = generator.render(latents[batch], job.settings["resolution"])
+        seen = faces_seen(job, images)
+        for i in sorted(set(range(len(batch))) - set(seen)):
+            log.warning(
+                "no face was found on the image of seed %d, which is left out", seeds[batch[i]]
+            )
+        if not seen:
+            continue
+        found, chosen, images = True, [batch[i] for i in seen], images[seen]
         masks = {
             name: torch.from_numpy(mask).to(images.device)
             for name, mask in masks_of(job, images, [seeds[i] for i in chosen]).items()
         }
-        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, ws)
+        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, latents[chosen])
+    if not found:
+        last = seeds[:count][-1]
+        raise LowRankGANError(
+            f"no face was found on any of the images of seeds {seeds[0]} to {last}; choose "
+            "others, lower sample.psi, or a region that is not of landmarks"
+        )
 
 
 def _batches(items: Sequence[T], generator: Generator) -> list[list[T]]:

@@ -82,6 +82,18 @@ def masks_of(job: Job, images: Tensor, seeds: Sequence[int]) -> dict[str, NDArra
     return masks
 
 
+def faces_seen(job: Job, images: Tensor) -> list[int]:
+    """Positions of the images [N, 3, R, R] on which regions can be drawn.
+
+    That is all of them, but where a region is of landmarks, those without a face are left out.
+    """
+    regions = [build_region(spec) for spec in job.settings["regions"].values()]
+    if not any(region.needs_landmarks for region in regions):
+        return list(range(len(images)))
+    points, _ = landmarks_of(job)(to_unit(images))
+    return np.isfinite(points).all((1, 2)).nonzero()[0].tolist()
+
+
 def _mask(name: str, region: Region, side: int, points: Points | None = None) -> Mask:
     try:
         mask = region.mask(side, points)

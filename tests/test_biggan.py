@@ -267,6 +267,8 @@ def test_what_a_file_does_not_tell_is_said() -> None:
         ({"attention_layer_position": 2}, "attention_layer_position is 2"),
         ({"layers": [[True, 16, 8]]}, r"layers: \[\[16, 8\]\]"),
         ({"layers": 3}, "layers: expected a list"),
+        ({"layers": [[True, float("inf"), 8]]}, "layers: expected a list"),
+        ({"layers": [["false", 16, 8]]}, "layers: expected a list"),
         ({"eps": None}, "eps is None, expected a positive number"),
     ],
 )
@@ -274,3 +276,14 @@ def test_config_of_another_model(change: dict[str, Any], message: str) -> None:
     content = read_content(CHECKPOINTS / "hf_biggan_deep_32")
     with pytest.raises(LowRankGANError, match=message):
         huggingface_biggan.convert({**content, "config": {**content["config"], **change}}, {})
+
+
+def test_parts_that_do_not_make_a_model() -> None:
+    state = read_content(CHECKPOINTS / "hf_biggan_deep_32")["state"]
+    ends = {key: value for key, value in state.items() if ".layers." not in key}
+    with pytest.raises(LowRankGANError, match=r"generator.layers.0 is missing, expected a block"):
+        huggingface_biggan.convert(ends, {})
+    first = ("gen_z.bias", "gen_z.weight_orig", "gen_z.weight_u")
+    cut = {key: value[:3] for key, value in state.items() if key.endswith(first)}
+    with pytest.raises(LowRankGANError, match=r"gen_z.bias has 3 values, expected a multiple of"):
+        huggingface_biggan.convert({**state, **cut}, {})

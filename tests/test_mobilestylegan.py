@@ -120,6 +120,7 @@ def test_a_wrong_state_is_refused_in_one_line() -> None:
         (b'shape="512, 512"', b'shape="512, x"', "malformed number"),
         (b'element_type="f32"', b'element_type="f16"', "is f16, expected one of"),
         (b'type="MatMul"', b'type="Relu"', "is not the graph of a MobileStyleGAN"),
+        (b'to-layer="26" to-port="1"', b'to-layer="99" to-port="1"', "is not the graph of a"),
     ],
 )
 def test_a_broken_graph_is_refused_in_one_line(

@@ -20,6 +20,7 @@ from lowrankgan.generators.formats import (
     rosinality,
     tensorflow_stylegan2,
 )
+from lowrankgan.generators.formats.state_dict import not_averaged
 from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
 
@@ -61,7 +62,11 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
     except LowRankGANError as error:
         raise LowRankGANError(f"{path}: {error}") from error
     rest = {key: value for key, value in options.items() if key not in chosen}
-    return replace(checkpoint, settings={**checkpoint.settings, **rest})
+    return replace(
+        checkpoint,
+        settings={**checkpoint.settings, **rest},
+        assumed=(*checkpoint.assumed, *not_averaged(content)),
+    )
 
 
 def _format_of(content: Any) -> ModuleType:

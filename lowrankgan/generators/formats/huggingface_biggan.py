@@ -39,6 +39,8 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     chosen = {**DEFAULTS, **config, **options}
     eps = positive("eps", chosen["eps"])
     count = len({key.split(".")[2] for key in source if key.startswith(f"{_LAYERS}.")})
+    if not count:
+        raise LowRankGANError(f"{_LAYERS}.0 is missing, expected a block; is the file complete?")
     attentions = [i for i in range(count) if _has(source, f"{_LAYERS}.{i}.snconv1x1_")]
     blocks = [i for i in range(count) if i not in attentions]
     state = {"embedding.weight": take(source, "embeddings.weight", -1, -1).T.contiguous()}
@@ -123,6 +125,11 @@ def _attention(source: Mapping[str, Any], name: str, target: str) -> dict[str, T
 def _ends(source: Mapping[str, Any], channels: int, eps: float) -> dict[str, Tensor]:
     """The first linear layer and the output layer."""
     linear = _layer(source, "generator.gen_z", "linear", 2)
+    if len(linear["linear.bias"]) % channels:
+        raise LowRankGANError(
+            f"generator.gen_z.bias has {len(linear['linear.bias'])} values, expected a multiple of "
+            f"the first block's {channels} channels"
+        )
     output = _layer(source, "generator.conv_to_rgb", "output", 4)
     gain = take(source, "generator.bn.weight", -1)
     return {
@@ -148,16 +155,20 @@ def _upsampling(layers: Any, state: Mapping[str, Tensor]) -> list[bool]:
         ]
         for i in range(sum(key.endswith(".conv4.weight") for key in state))
     ]
-    try:
-        told = [[int(inputs), int(outputs)] for _, inputs, outputs in layers]
-    except (TypeError, ValueError) as error:
-        raise LowRankGANError("layers: expected a list of [doubles, inputs, outputs]") from error
+    if not isinstance(layers, list | tuple) or not all(_is_layer(layer) for layer in layers):
+        raise LowRankGANError("layers: expected a list of [doubles, inputs, outputs]")
+    told = [list(layer[1:]) for layer in layers]
     if told != found:
         raise LowRankGANError(
             f"layers: {told} are not the inputs and outputs of the blocks, which are {found}; "
             "is this the config of another model?"
         )
     return [bool(doubles) for doubles, _, _ in layers]
+
+
+def _is_layer(layer: Any) -> bool:
+    is_triple = isinstance(layer, list | tuple) and len(layer) == 3
+    return is_triple and all(isinstance(value, int) for value in layer)
 
 
 def _check_attention(position: Any, attentions: list[int], blocks: int) -> None:

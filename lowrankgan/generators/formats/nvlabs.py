@@ -42,13 +42,6 @@ def take_apart(
     return state, attributes
 
 
-def not_averaged(content: Any) -> tuple[str, ...]:
-    """What is assumed of a pickle without the average of the weights."""
-    if isinstance(content, Mapping) and not isinstance(content.get("G_ema"), Record):
-        return ("the file has no G_ema, the average of the weights; G is taken",)
-    return ()
-
-
 def _network(content: Any) -> Record | None:
     """The generator in a pickle of NVlabs: `G_ema`, else `G`, else the pickled module itself."""
     if isinstance(content, Mapping):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.nvlabs import not_averaged, synthesis_has, take_apart
+from lowrankgan.generators.formats.nvlabs import synthesis_has, take_apart
 from lowrankgan.generators.formats.state_dict import positive
 from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
 
@@ -61,10 +61,10 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         "conv_clamp": _common([*layers.values(), *rgb.values()], "conv_clamp", None),
     }
     state = {key: _regular(key, value) for key, value in state.items()}
-    assumed = not_averaged(content)
+    assumed: tuple[str, ...] = ()
     if "mapping.w_avg" not in state:
         state["mapping.w_avg"] = average_w(state, settings["lr_multiplier"])
-        assumed += (AVERAGED,)
+        assumed = (AVERAGED,)
     return Checkpoint("stylegan2", settings, state, "NVlabs pickle of StyleGAN2", assumed)
 
 

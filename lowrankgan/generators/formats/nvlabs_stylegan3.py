@@ -7,7 +7,7 @@ import numpy as np
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
-from lowrankgan.generators.formats.nvlabs import not_averaged, synthesis_has, take_apart
+from lowrankgan.generators.formats.nvlabs import synthesis_has, take_apart
 
 DEFAULTS: dict[str, Any] = {}
 _SYNTHESIS = (
@@ -45,8 +45,7 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         "output_scale": _Attributes("synthesis", attributes).number("output_scale"),
         "lr_multiplier": _Attributes("mapping.fc0", attributes).number("bias_gain"),
     }
-    title = "NVlabs pickle of StyleGAN3"
-    return Checkpoint("stylegan3", settings, state, title, not_averaged(content))
+    return Checkpoint("stylegan3", settings, state, "NVlabs pickle of StyleGAN3")
 
 
 def _layer(name: str, attributes: "_Attributes") -> dict[str, Any]:

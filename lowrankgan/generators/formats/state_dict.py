@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
+from lowrankgan.generators.readers.pickle_tree import Record
 
 # Outer ones first, and of two beside each other the average of the weights.
 _WRAPPERS = (
     *("state", "models", "state_dict", "g_ema", "g", "G_ema", "G"),
     *("generator_smooth", "generator"),
 )
+_AVERAGES = {"g_ema": "g", "G_ema": "G", "generator_smooth": "generator"}  # and what is in training
 
 
 def unwrapped(content: Any) -> dict[str, Any]:
@@ -28,23 +30,39 @@ def unwrapped(content: Any) -> dict[str, Any]:
     return {str(key).removeprefix("module."): value for key, value in found.items()}
 
 
+def not_averaged(content: Any) -> tuple[str, ...]:
+    """What is assumed of a content tree that has weights in training without their average."""
+    whole = content if isinstance(content, Mapping) else {}
+    for part in (whole, whole.get("models")):
+        networks = part if isinstance(part, Mapping) else {}
+        found = {key for key, value in networks.items() if isinstance(value, Mapping | Record)}
+        for average, training in _AVERAGES.items():
+            if training in found and average not in found:
+                return (
+                    f"the file has no {average}, the average of the weights; {training} is taken",
+                )
+    return ()
+
+
 def take(state: Mapping[str, Any], key: str, *shape: int) -> Tensor:
-    """The tensor of a key, checked against a shape, in which -1 is any size.
+    """The tensor of a key, checked against a shape, in which -1 is any size but none.
 
     It is float32, on the CPU and contiguous.
 
     Raises:
-        LowRankGANError: the key is missing, or its value is not a tensor of that shape.
+        LowRankGANError: the key is missing, or its value is not a real tensor of that shape.
     """
     value = state.get(key)
     if not isinstance(value, Tensor):
         raise LowRankGANError(f"{key} is missing, expected a tensor; is the file complete?")
     found = tuple(value.shape)
     if len(found) != len(shape) or any(
-        want not in (-1, size) for want, size in zip(shape, found, strict=True)
+        want not in (-1, size) or not size for want, size in zip(shape, found, strict=True)
     ):
         sizes = " x ".join("any" if size == -1 else str(size) for size in shape)
         raise LowRankGANError(f"{key} has the shape {list(found)}, expected {sizes or 'a scalar'}")
+    if value.is_complex():
+        raise LowRankGANError(f"{key} holds {value.dtype}, expected real numbers")
     return value.detach().to("cpu", torch.float32).contiguous()
 
 

@@ -27,7 +27,7 @@ def read_mobilestylegan(folder: Path) -> dict[str, Tensor]:
         nodes = read_openvino_ir(xml, folder / f"{part}.bin")
         try:
             state |= read(_Graph(nodes))
-        except (KeyError, ValueError, IndexError) as error:
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
             raise LowRankGANError(
                 f"{xml}: is not the graph of a MobileStyleGAN ({error})"
             ) from error
@@ -68,9 +68,8 @@ def _read_mapping(graph: _Graph) -> dict[str, Tensor]:
     state = {}
     for index, product in enumerate(graph.of_type("MatMul")):
         state[f"mapping_layers.{index}.weight"] = graph.constant(product)[1]
-        reshape = next(
-            s for s in graph.nodes[graph.consumer(product, "Add")].inputs if s != product
-        )
+        added = graph.nodes[graph.consumer(product, "Add")]
+        (reshape,) = (source for source in added.inputs if source != product)
         state[f"mapping_layers.{index}.bias"] = graph.constant(reshape)[1]
     return state
 

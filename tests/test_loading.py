@@ -1,6 +1,7 @@
 """Weights that do not fit their architecture are one line, never a traceback."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import METADATA_KEY, Checkpoint
-from lowrankgan.generators.formats import ajbrock_biggan, dcgan, own
+from lowrankgan.generators.formats import ajbrock_biggan, dcgan, genforce_progan, own
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.readers.content import read_content
 from tests.references import CHECKPOINTS
@@ -74,3 +75,31 @@ def test_metadata_that_is_none_of_ours() -> None:
     for rest in ({}, {"state": []}, {"state": {}}):
         with pytest.raises(LowRankGANError, match="expected"):
             own.convert({"metadata": {METADATA_KEY: "{}"}, **rest}, {})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"architecture": ["biggan"]},
+        {"settings": []},
+        {"format": None},
+        {"assumed": 3},
+    ],
+)
+def test_metadata_of_other_types_is_refused(changed: dict[str, Any]) -> None:
+    whole = _checkpoint("mobilestylegan")
+    metadata = {METADATA_KEY: json.dumps(whole.description() | changed)}
+    with pytest.raises(LowRankGANError, match="without this project's metadata"):
+        own.convert({"metadata": metadata, "state": dict(whole.state)}, {})
+
+
+def test_numbers_of_blocks_and_layers_beyond_what_the_file_holds_are_refused() -> None:
+    """They would be built one after another, up to any number that a name can say."""
+    whole = _checkpoint("ajbrock_mybn.pth")
+    state = {**whole.state, "blocks.999999999.conv1.weight": torch.zeros(1)}
+    with pytest.raises(LowRankGANError, match="block 999999999 is named, but there are only"):
+        build_generator(replace(whole, state=state))
+    progan = dict(read_content(CHECKPOINTS / "progan_fading.pth"))
+    progan["generator"] = {**progan["generator"], "layer999999999.weight": torch.zeros(1)}
+    with pytest.raises(LowRankGANError, match="layer 999999999 is named, but there are only"):
+        genforce_progan.convert(progan, {})

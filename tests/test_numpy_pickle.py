@@ -70,6 +70,13 @@ def test_reads_other_memory_orders_and_shared_arrays(
     assert_same(read(pickle.dumps(tree, protocol)), tree)
 
 
+def test_an_array_is_paid_for_at_every_use(read: Callable[[bytes], dict[str, Any]]) -> None:
+    array = np.zeros(1 << 18, dtype=np.float32)  # 1 MiB
+    assert len(read(pickle.dumps({str(i): array for i in range(4)}))) == 4
+    with pytest.raises(LowRankGANError, match=r"more than .* several times what the file holds"):
+        read(pickle.dumps({str(i): array for i in range(100)}))
+
+
 def test_reads_the_names_of_numpy_1(read: Callable[[bytes], dict[str, Any]]) -> None:
     data = pickle.dumps(SAMPLE, 3)
     assert b"numpy._core.multiarray" in data

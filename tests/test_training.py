@@ -1,5 +1,6 @@
 """The trainer on tiny networks, and what its samples are judged by."""
 
+import gzip
 import importlib
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import load_checkpoint, save_checkpoint
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.metrics.frechet import frechet_distance
+from lowrankgan.training import sources
 from lowrankgan.training.augmentation import augment
 from lowrankgan.training.classifier import (
     batches,
@@ -234,6 +236,31 @@ def test_a_folder_of_pictures_by_class(tmp_path: Path) -> None:
     assert read_folder(tmp_path, 8, held_out_every=3)[0].pixels[0].unique().tolist() == [0x80]
     with pytest.raises(LowRankGANError, match="one for each class"):
         read_folder(tmp_path / "a", 8, held_out_every=3)
+
+
+def test_pictures_are_turned_upright_and_broken_orientations_ignored(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8), "red")
+    picture.paste((0, 0, 255), (0, 0, 8, 4))  # the upper half
+    turned = Image.Exif()
+    turned[0x0112] = 3  # upside down
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        picture.save(tmp_path / name / "0.png")
+        picture.save(tmp_path / name / "1.png", exif=turned)
+        picture.save(tmp_path / name / "2.png", exif=b"Exif\0\0no TIFF")
+    training, _ = read_folder(tmp_path, 8, held_out_every=3)
+    red, blue = [255, 0, 0], [0, 0, 255]
+    assert training.pixels[:, :, 0, 0].tolist() == [red, blue, red, blue]
+
+
+def test_data_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MAX_BYTES", 100)
+    (tmp_path / "f.gz").write_bytes(gzip.compress(bytes(101)))
+    folder = str(tmp_path).removeprefix("/")
+    with pytest.raises(LowRankGANError, match=r"f\.gz unpacks to more than 100 bytes"):
+        fetch_files({"f": "0"}, "no-such-package-of-ours", folder, "https://[", tmp_path)
 
 
 def test_data_that_cannot_be_had_names_every_source(tmp_path: Path) -> None:

@@ -158,10 +158,6 @@ def table(results: Mapping[str, Any]) -> str:
     if "scaling" in results:
         head = ["cost grows with", "as its power, time", "memory", "measured at"]
         parts.append(markdown_table(head, _powers(results["scaling"]["sizes"])))
-        parts.append(
-            "The first call of a process is in these times. It is most of what a small problem\n"
-            "costs, so that its powers are lower than those of the work.\n"
-        )
     machine = results["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
     device = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"

@@ -158,6 +158,10 @@ def table(results: Mapping[str, Any]) -> str:
     if "scaling" in results:
         head = ["cost grows with", "as its power, time", "memory", "measured at"]
         parts.append(markdown_table(head, _powers(results["scaling"]["sizes"])))
+        parts.append(
+            "Each J begins with a trace that takes as long for a small problem as for a large one, so\n"
+            "that the powers of d and resolution are lower than those of its columns.\n"
+        )
     machine = results["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)
     device = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"

@@ -159,8 +159,8 @@ def table(results: Mapping[str, Any]) -> str:
         head = ["cost grows with", "as its power, time", "memory", "measured at"]
         parts.append(markdown_table(head, _powers(results["scaling"]["sizes"])))
         parts.append(
-            "Each J begins with a trace that takes as long for a small problem as for a large one, so\n"
-            "that the powers of d and resolution are lower than those of its columns.\n"
+            "Each J begins with a trace that takes as long for a small problem as for a large\n"
+            "one, so that the powers of d and resolution are lower than those of its columns.\n"
         )
     machine = results["machine"]
     versions = ", ".join(f"{name} {v}" for name, v in machine["versions"].items() if v)

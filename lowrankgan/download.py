@@ -57,7 +57,7 @@ def download(url: str, sha256: str | None, target: Path, by_hand: Path) -> None:
 
 def _fetch(url: str, target: Path, copy: Path) -> None:
     try:
-        stream(url, target)
+        stream(url, target, _MAX_BYTES)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise LowRankGANError(
@@ -66,8 +66,8 @@ def _fetch(url: str, target: Path, copy: Path) -> None:
         ) from error
 
 
-def stream(url: str, target: Path) -> None:
-    """Write what an https address answers, of at most 16 GiB, to a file.
+def stream(url: str, target: Path, limit: int) -> None:
+    """Write what an https address answers, of at most `limit` bytes, to a file.
 
     Raises:
         OSError: it cannot be had; all errors of requests are of this kind.
@@ -77,7 +77,7 @@ def stream(url: str, target: Path) -> None:
         del session.adapters["http://"]  # so that a redirect away from TLS is an error
         with session.get(url, stream=True, timeout=_TIMEOUT_SECONDS) as answer:
             answer.raise_for_status()
-            _write(answer, target)
+            _write(answer, target, limit)
 
 
 def _refuse_mistakes(path: Path, source: Path | str) -> None:
@@ -88,14 +88,14 @@ def _refuse_mistakes(path: Path, source: Path | str) -> None:
         raise LowRankGANError(f"{source}: {mistake}")
 
 
-def _write(answer: requests.Response, target: Path) -> None:
+def _write(answer: requests.Response, target: Path, limit: int) -> None:
     size = int(answer.headers.get("Content-Length") or 0)
     chunks = answer.iter_content(_CHUNK_BYTES)
     with target.open("wb") as file:
         for chunk in progress(chunks, "MiB", size // _CHUNK_BYTES or None):
             file.write(chunk)
-            if file.tell() > _MAX_BYTES:
-                raise ValueError(f"more than {_MAX_BYTES} bytes came")
+            if file.tell() > limit:
+                raise ValueError(f"more than {limit} bytes came")
 
 
 def _read_known(path: Path) -> dict[str, str]:

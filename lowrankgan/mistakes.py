@@ -17,8 +17,10 @@ def is_safetensors(head: bytes, size: int) -> bool:
 
 def mistaken(head: bytes, size: int) -> str | None:
     """What a file of so many bytes is and what to do, None if it may be one of weights."""
+    if is_safetensors(head, size):
+        return None
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    for start, what, advice in () if is_safetensors(head, size) else _MISTAKES:
+    for start, what, advice in _MISTAKES:
         if text.startswith(start):
             return f"is {what}, not a file of weights; {advice}"
     return None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from faces import device_of, faces_seen, generator_of, groups_of, latents_of, masks_of
+from faces import device_of, generator_of, groups_of, latents_of, masks_of, points_of
 from job import Job
 from lowrankgan.editing import move, offsets
 from lowrankgan.errors import LowRankGANError
@@ -19,6 +20,7 @@ from lowrankgan.generators.base import Generator
 from lowrankgan.images import to_unit
 from lowrankgan.metrics.perceptual import Perceptual
 from lowrankgan.progress import progress
+from lowrankgan.regions import Points
 
 log = logging.getLogger(__name__)
 
@@ -76,29 +78,38 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
     """
     generator = generator_of(job)
     latents, seeds = latents_of(job, generator)
-    found = False
+    empty = True
     for batch in progress(_batches(range(len(seeds))[:count], generator), "faces"):
         with torch.inference_mode():
             images = generator.render(latents[batch], job.settings["resolution"])
-        seen = faces_seen(job, images)
-        for i in sorted(set(range(len(batch))) - set(seen)):
-            log.warning(
-                "no face was found on the image of seed %d, which is left out", seeds[batch[i]]
-            )
+        points = points_of(job, images)
+        seen = _seen(points, [seeds[i] for i in batch])
         if not seen:
             continue
-        found, chosen, images = True, [batch[i] for i in seen], images[seen]
+        empty, chosen = False, [batch[k] for k in seen]
+        own, side = [seeds[i] for i in chosen], images.shape[-1]
         masks = {
             name: torch.from_numpy(mask).to(images.device)
-            for name, mask in masks_of(job, images, [seeds[i] for i in chosen]).items()
+            for name, mask in masks_of(job, side, [points[k] for k in seen], own).items()
         }
-        yield Faces([seeds[i] for i in chosen], to_unit(images), masks, generator, latents[chosen])
-    if not found:
+        yield Faces(own, to_unit(images[seen]), masks, generator, latents[chosen])
+    if empty:
         last = seeds[:count][-1]
         raise LowRankGANError(
             f"no face was found on any of the images of seeds {seeds[0]} to {last}; choose "
             "others, lower sample.psi, or a region that is not of landmarks"
         )
+
+
+def _seen(points: Sequence[Points | None], seeds: Sequence[int]) -> list[int]:
+    """Positions of the images on which regions can be drawn; the others are named in the log."""
+    seen = []
+    for position, (found, seed) in enumerate(zip(points, seeds, strict=True)):
+        if found is None or np.isfinite(found).all():
+            seen.append(position)
+        else:
+            log.warning("no face was found on the image of seed %d, which is left out", seed)
+    return seen
 
 
 def _batches(items: Sequence[T], generator: Generator) -> list[list[T]]:

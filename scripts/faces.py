@@ -62,36 +62,36 @@ def analysed(job: Job, generator: Generator) -> tuple[Tensor, Tensor, dict[str, 
     ws, seeds = latents_of(job, generator)
     with torch.inference_mode():  # one by one, for there may be many
         images = torch.cat([generator.render(one[None], job.settings["resolution"]) for one in ws])
-    return ws, images, masks_of(job, images, seeds)
+    return ws, images, masks_of(job, images.shape[-1], points_of(job, images), seeds)
 
 
-def masks_of(job: Job, images: Tensor, seeds: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
-    """Region name to masks [N, R, R] on images [N, 3, R, R] nominally in [-1, 1], of some seeds."""
-    points: list[Points | None] = [None] * len(images)
-    if "landmarks" in job.inputs:
-        points = list(landmarks_of(job)(to_unit(images))[0])
-    side, masks = images.shape[-1], {}
-    for name, spec in job.settings["regions"].items():
-        region = build_region(spec)
+def points_of(job: Job, images: Tensor) -> list[Points | None]:
+    """Landmarks of each of the images [N, 3, R, R] nominally in [-1, 1], if a region asks for them.
+
+    They are NaN where no face was found.
+    """
+    if not any(region.needs_landmarks for region in _regions_of(job).values()):
+        return [None] * len(images)
+    return list(landmarks_of(job)(to_unit(images))[0])
+
+
+def masks_of(
+    job: Job, side: int, points: Sequence[Points | None], seeds: Sequence[int]
+) -> dict[str, NDArray[np.bool_]]:
+    """Region name to masks [N, side, side] on images of some seeds, given `points_of` them."""
+    masks = {}
+    for name, region in _regions_of(job).items():
         if region.needs_landmarks:
             faces = zip(points, seeds, strict=True)
             found = [_mask(f"{name}, image of seed {n}", region, side, p) for p, n in faces]
         else:
-            found = [_mask(name, region, side)] * len(images)
+            found = [_mask(name, region, side)] * len(seeds)
         masks[name] = np.stack(found)
     return masks
 
 
-def faces_seen(job: Job, images: Tensor) -> list[int]:
-    """Positions of the images [N, 3, R, R] on which regions can be drawn.
-
-    That is all of them, but where a region is of landmarks, those without a face are left out.
-    """
-    regions = [build_region(spec) for spec in job.settings["regions"].values()]
-    if not any(region.needs_landmarks for region in regions):
-        return list(range(len(images)))
-    points, _ = landmarks_of(job)(to_unit(images))
-    return np.isfinite(points).all((1, 2)).nonzero()[0].tolist()
+def _regions_of(job: Job) -> dict[str, Region]:
+    return {name: build_region(spec) for name, spec in job.settings["regions"].items()}
 
 
 def _mask(name: str, region: Region, side: int, points: Points | None = None) -> Mask:

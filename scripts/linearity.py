@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 
 from edited import directions_of
-from faces import generator_of, latents_of, layers_of, masks_of
+from faces import generator_of, latents_of, layers_of, masks_of, points_of
 from job import Job, run
 from lowrankgan.jacobian import jacobian
 from lowrankgan.linearity import exact_rank, prediction_errors
@@ -22,7 +22,8 @@ def main(job: Job) -> None:
     errors: list[dict[str, Any]] = []
     for ws, seed in zip(latents.double(), seeds, strict=True):
         with torch.no_grad():
-            masks = masks_of(job, generator.synthesis(ws[None]), [seed])
+            points = points_of(job, generator.synthesis(ws[None]))
+        masks = masks_of(job, side, points, [seed])
         columns = jacobian(generator, ws, layers, side)
         for region, (mask,) in masks.items():
             inside = torch.from_numpy(mask)

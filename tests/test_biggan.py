@@ -283,6 +283,9 @@ def test_parts_that_do_not_make_a_model() -> None:
     ends = {key: value for key, value in state.items() if ".layers." not in key}
     with pytest.raises(LowRankGANError, match=r"generator.layers.0 is missing, expected a block"):
         huggingface_biggan.convert(ends, {})
+    attention = {key: value for key, value in state.items() if ".layers.0.snconv" in key}
+    with pytest.raises(LowRankGANError, match=r"generator.layers.1 is missing, expected a block"):
+        huggingface_biggan.convert({**ends, **attention}, {})
     first = ("gen_z.bias", "gen_z.weight_orig", "gen_z.weight_u")
     cut = {key: value[:3] for key, value in state.items() if key.endswith(first)}
     with pytest.raises(LowRankGANError, match=r"gen_z.bias has 3 values, expected a multiple of"):

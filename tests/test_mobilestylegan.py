@@ -142,14 +142,14 @@ def test_a_broken_graph_is_refused_in_one_line(
 def test_constants_that_claim_the_same_bytes_again_and_again_are_refused(tmp_path) -> None:
     data = '<data element_type="f32" shape="16" offset="0" size="64"/>'
     layers = [f'<layer id="{i}" name="c" type="Const">{data}</layer>' for i in range(5)]
-    (tmp_path / "graph.bin").write_bytes(bytes(64))
-    for count in (4, 5):
-        net = f'<net version="10"><layers>{"".join(layers[:count])}</layers><edges/></net>'
-        (tmp_path / "graph.xml").write_text(net)
-        if count == 4:
-            assert len(read_openvino_ir(tmp_path / "graph.xml", tmp_path / "graph.bin")) == 4
+    graph, weights = tmp_path / "graph.xml", tmp_path / "graph.bin"
+    weights.write_bytes(bytes(64))
+    net = '<net version="10"><layers>{}</layers><edges/></net>'
+    graph.write_text(net.format("".join(layers[:4])))
+    assert len(read_openvino_ir(graph, weights)) == 4
+    graph.write_text(net.format("".join(layers)))
     with pytest.raises(LowRankGANError, match=r"constants claim over 4 times the bytes of"):
-        read_openvino_ir(tmp_path / "graph.xml", tmp_path / "graph.bin")
+        read_openvino_ir(graph, weights)
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:

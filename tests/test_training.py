@@ -19,7 +19,6 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import load_checkpoint, save_checkpoint
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.metrics.frechet import frechet_distance
-from lowrankgan.training import sources
 from lowrankgan.training.augmentation import augment
 from lowrankgan.training.classifier import (
     batches,
@@ -256,7 +255,7 @@ def test_pictures_are_turned_upright_and_broken_orientations_ignored(tmp_path: P
 def test_data_that_unpacks_to_too_much_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_MAX_BYTES", 100)
+    monkeypatch.setattr("lowrankgan.training.sources._MAX_BYTES", 100)
     (tmp_path / "f.gz").write_bytes(gzip.compress(bytes(101)))
     folder = str(tmp_path).removeprefix("/")
     with pytest.raises(LowRankGANError, match=r"f\.gz unpacks to more than 100 bytes"):

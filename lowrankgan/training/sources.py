@@ -85,7 +85,7 @@ def _package(package: str, scratch: Path) -> Path:
 
 def _published(url: str, files: list[str], scratch: Path) -> Path:
     for file in files:
-        stream(f"{url}/{file}.gz", scratch / f"{file}.gz")
+        stream(f"{url}/{file}.gz", scratch / f"{file}.gz", _MAX_BYTES)
     return scratch
 
 

@@ -39,10 +39,12 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
     chosen = {**DEFAULTS, **config, **options}
     eps = positive("eps", chosen["eps"])
     count = len({key.split(".")[2] for key in source if key.startswith(f"{_LAYERS}.")})
-    if not count:
-        raise LowRankGANError(f"{_LAYERS}.0 is missing, expected a block; is the file complete?")
     attentions = [i for i in range(count) if _has(source, f"{_LAYERS}.{i}.snconv1x1_")]
     blocks = [i for i in range(count) if i not in attentions]
+    if not blocks:
+        raise LowRankGANError(
+            f"{_LAYERS}.{count} is missing, expected a block; is the file complete?"
+        )
     state = {"embedding.weight": take(source, "embeddings.weight", -1, -1).T.contiguous()}
     for target, index in enumerate(blocks):
         state |= _block(source, f"{_LAYERS}.{index}", f"blocks.{target}", eps)

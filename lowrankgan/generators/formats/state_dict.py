@@ -10,12 +10,14 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.readers.pickle_tree import Record
 
+_AVERAGES = {"g_ema": "g", "G_ema": "G", "generator_smooth": "generator"}  # and what is in training
 # Outer ones first, and of two beside each other the average of the weights.
 _WRAPPERS = (
-    *("state", "models", "state_dict", "g_ema", "g", "G_ema", "G"),
-    *("generator_smooth", "generator"),
+    "state",
+    "models",
+    "state_dict",
+    *(name for both in _AVERAGES.items() for name in both),
 )
-_AVERAGES = {"g_ema": "g", "G_ema": "G", "generator_smooth": "generator"}  # and what is in training
 
 
 def unwrapped(content: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lowrankgan.metrics.names import GARMENT_SCORES, SAME_PERSON
 from lowrankgan.tables import compare, movement, summarize, transfer, write_table
 from lowrankgan.weights import verify
 
+_CHANGES = ["mse", "lpips_alex"]
 _COMPOSITE = ["lpips_alex_composite", "lpips_alex_spill"]
 _SCORES = {"landmarks": tuple(ATTRIBUTES), "garments": GARMENT_SCORES}
 
@@ -32,7 +33,8 @@ def main(job: Job) -> None:
 def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """By name, of the edits at matched change and of what the generalisation tests wrote."""
     s, generalize = job.settings, job.input("generalize")
-    names = ["mse", "lpips_alex", *["lpips_vgg"][: s["vgg"]]]
+    changes = [f"{name}_outside" for name in _CHANGES]  # VGG compares methods, not images
+    names = [*_CHANGES, *["lpips_vgg"][: s["vgg"]]]
     whole = ["identity", "same_person"] if s["identity"] else []
     if whole:
         known = matched["identity"].notna()
@@ -52,12 +54,12 @@ def _tables(job: Job, matched: pd.DataFrame) -> dict[str, pd.DataFrame]:
             movement(matched, scores), "left"
         ),
         "ranks": ranks.drop(columns="setting"),
-        "generalization": _measured(summarize(matrix, outside, **resampling)),
+        "generalization": summarize(matrix, changes, **resampling),
         "angles": pd.read_csv(generalize / "angles.csv"),
     }
     if s["transfer"]:
         crossed = pd.read_csv(generalize / "crossed.csv")
-        tables["transfer"] = _measured(transfer(crossed, outside, **resampling))
+        tables["transfer"] = transfer(crossed, changes, **resampling)
     if s["regions"] > 1:
         tables["regions"] = pd.read_csv(generalize / "regions.csv")
     if s["sweep"]:
@@ -105,9 +107,12 @@ def _published(s: Mapping[str, Any], averaged: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(table: pd.DataFrame) -> pd.DataFrame:
-    """Without LPIPS by VGG at equal MSE, which is not measured."""
+    """Without LPIPS by VGG where it is not measured: at equal MSE, and of single images."""
     by_vgg = table["measure"].astype(str).str.startswith("lpips_vgg")
-    return table[~by_vgg | table["target"].astype(str).str.startswith("lpips")]
+    measured = table["target"].astype(str).str.startswith("lpips")
+    if "source" in table:
+        measured &= ~table["source"].astype(str).str.startswith("seed")
+    return table[~by_vgg | measured]
 
 
 def _comparison(compared: pd.DataFrame) -> pd.DataFrame:

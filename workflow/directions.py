@@ -95,14 +95,19 @@ class Directions:
             for number in (ranking.directions, max(ranking.directions, self._c.edit.directions))
         )
         faces = self._sources.sample(ranking.seeds(seeds))
-        metrics = metrics_step(self._sources, tried, faces, shown=False)
+        metrics = metrics_step(self._sources, tried, faces, identity=False)
         leaks = {target.name: target.outside for target in self._c.edit.named_targets}
         own = {"solver": "ranked", "leaks": leaks}
         return Step("subspace", own | common, {"subspace": [more], "metrics": [metrics]})
 
 
 def metrics_step(
-    sources: Sources, subspace: Step, sample: Step, published: bool = False, shown: bool = True
+    sources: Sources,
+    subspace: Step,
+    sample: Step,
+    published: bool = False,
+    vgg: bool = False,
+    identity: bool = True,
 ) -> Step:
     """Edits of some faces to matched change along the directions of a subspace.
 
@@ -111,16 +116,17 @@ def metrics_step(
         subspace: the step of the directions.
         sample: the faces.
         published: whether these are edited by published steps too.
-        shown: whether the measures are shown, and not only used to order directions: LPIPS by VGG
-            and identity too, where the experiment asks for them.
+        vgg: whether LPIPS is taken by VGG too, where the experiment asks for it. It costs more than
+            a rendering, and says whether methods differ for AlexNet alone.
+        identity: whether persons are compared, where the experiment asks for it.
     """
     settings = {key: getattr(sources.c.edit, key) for key in ("tolerance", "max_step")}
     settings |= sources.measured | {"targets": [list(t) for t in sources.c.edit.named_targets]}
     steps = list(sources.c.edit.published_steps) if published else []
     settings["published_steps"] = steps
     settings["published_faces"] = sources.c.edit.published_faces if steps else 0
-    settings |= {"vgg": shown and sources.c.metric.vgg} | sources.scores(sample)
+    settings |= {"vgg": vgg and sources.c.metric.vgg} | sources.scores(sample)
     parents = {"subspace": [subspace], "perceptual": sources.perceptual}
-    if shown and sources.identity:
+    if identity and sources.identity:
         parents["identity"] = sources.identity
     return Step("metrics", settings, sources.scored_inputs(sample) | parents)

@@ -132,7 +132,11 @@ class _Unroller:
         single = self.sources.sample(self.single)
         metrics = {
             pair: metrics_step(
-                self.sources, subspace, self.sources.test, published=pair[0] == AVERAGE
+                self.sources,
+                subspace,
+                self.sources.test,
+                published=pair[0] == AVERAGE,
+                vgg=pair[0] == AVERAGE,
             )
             for pair, subspace in subspaces.items()
         }
@@ -145,7 +149,7 @@ class _Unroller:
         for name, sample in self.other_classes.items():
             for m in methods:
                 metrics[name, m.label] = metrics_step(
-                    self.sources, subspaces[AVERAGE, m.label], sample
+                    self.sources, subspaces[AVERAGE, m.label], sample, vgg=True
                 )
         unlike = self._distinct(subspaces, metrics)
         exact = self._linearity([(m.label, subspaces[AVERAGE, m.label]) for m in methods])

@@ -1,4 +1,4 @@
-"""Draw one picture of some test faces, edited along directions of one method or more."""
+"""Draw pictures of some test faces, edited along the directions of a region."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,13 @@ from lowrankgan.images import to_bytes
 
 
 def main(job: Job) -> None:
-    save(_KINDS[job.settings["kind"]](job), job.output / "figure")
+    editor, folder = _Editor(job), job.output / "figures"
+    folder.mkdir()
+    for kind in job.settings["kinds"]:
+        save(_KINDS[kind](job, editor), folder / kind)
 
 
-def _strips(job: Job) -> Figure:
-    editor = _Editor(job)
+def _strips(job: Job, editor: "_Editor") -> Figure:
     method = job.settings["labels"].index(job.settings["method"])
     steps, region = job.settings["steps"], job.settings["region"]
     matched = editor.matched(method)
@@ -34,8 +36,8 @@ def _strips(job: Job) -> Figure:
     return edit_strips(images, labels, editor.masks, title, steps.index(0), missed)
 
 
-def _gallery(job: Job) -> Figure:
-    editor, region = _Editor(job), job.settings["region"]
+def _gallery(job: Job, editor: "_Editor") -> Figure:
+    region = job.settings["region"]
     method = job.settings["labels"].index(job.settings["method"])
     table = pd.read_csv(job.input("distinct") / "attributes.csv").set_index("direction")
     table = table[table["region"] == region]
@@ -55,8 +57,8 @@ def _gallery(job: Job) -> Figure:
     return edit_strips(stacked, labels, editor.masks, title, 0, marks)
 
 
-def _differences(job: Job) -> Figure:
-    editor, region = _Editor(job), job.settings["region"]
+def _differences(job: Job, editor: "_Editor") -> Figure:
+    region = job.settings["region"]
     matched = {name: editor.matched(i) for i, name in enumerate(job.settings["labels"])}
     edited = {
         name: editor.edited(index, found["step"])
@@ -75,6 +77,7 @@ class _Editor:
         self._job = job
         self._region = job.settings["region"]
         self._batches = list(faces_of(job, job.settings["faces"]))
+        self._rendered: dict[tuple[int, int, int, float], NDArray[np.uint8]] = {}
         self.originals = to_bytes(torch.cat([faces.originals for faces in self._batches]))
         masks = [faces.masks[self._region] for faces in self._batches]
         self.masks = torch.cat(masks).cpu().numpy()
@@ -92,16 +95,21 @@ class _Editor:
         return pd.DataFrame({"step": found["step"], "missed": ~found["reached"].astype(bool)})
 
     def edited(self, method: int, steps: "pd.Series[float]", number: int = 1) -> NDArray[np.uint8]:
-        """The method's edits [faces, R, R, 3] with a step for each face."""
+        """The method's edits [faces, R, R, 3] with a step for each face; each is rendered once."""
         images = []
         for faces in self._batches:
-            offset = faces.directions(self._job.inputs["subspace"][method])[self._region]
-            chosen = [steps[seed] for seed in faces.seeds]
-            images.append(faces.edited(range(len(chosen)), offset[number - 1], chosen))
-        return to_bytes(torch.cat(images))
+            edits = [(method, number, seed, float(steps[seed])) for seed in faces.seeds]
+            new = [i for i, edit in enumerate(edits) if edit not in self._rendered]
+            if new:
+                offset = faces.directions(self._job.inputs["subspace"][method])[self._region]
+                found = faces.edited(new, offset[number - 1], [edits[i][-1] for i in new])
+                chosen = [edits[i] for i in new]
+                self._rendered |= dict(zip(chosen, to_bytes(found), strict=True))
+            images += [self._rendered[edit] for edit in edits]
+        return np.stack(images)
 
 
-_KINDS: dict[str, Callable[[Job], Figure]] = {
+_KINDS: dict[str, Callable[[Job, "_Editor"], Figure]] = {
     "differences": _differences,
     "gallery": _gallery,
     "strips": _strips,

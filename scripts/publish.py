@@ -22,9 +22,9 @@ def main(job: Job) -> None:
     figures, tables = job.output / "figures", job.output / "tables"
     figures.mkdir()
     tables.mkdir()
-    for name, folder in job.settings["figures"].items():
+    for name, drawn in job.settings["figures"].items():
         for kind in ("png", "pdf"):
-            shutil.copyfile(Path(folder) / f"figure.{kind}", figures / f"{name}.{kind}")
+            shutil.copyfile(f"{drawn}.{kind}", figures / f"{name}.{kind}")
     for name in job.settings["tables"]:
         for kind in ("csv", "md", "tex"):
             shutil.copyfile(job.input("tables") / f"{name}.{kind}", tables / f"{name}.{kind}")

@@ -96,6 +96,30 @@ def test_pictures_take_steps_in_the_order_of_faces_and_know_what_missed(tmp_path
     assert found.to_dict() == {"step": {3: 60.0, 1: -0.1}, "missed": {3: True, 1: False}}
 
 
+def test_an_edit_that_two_pictures_show_is_rendered_once(tmp_path: Path) -> None:
+    rendered = []
+
+    class Faces(SimpleNamespace):
+        def directions(self, folder: Path) -> dict[str, torch.Tensor]:
+            return {"eyes": torch.ones(2, 3, 4)}
+
+        def edited(
+            self, faces: list[int], offset: torch.Tensor, steps: list[float]
+        ) -> torch.Tensor:
+            rendered.append(steps)
+            return torch.tensor(steps)[:, None, None, None].expand(-1, 3, 2, 2)
+
+    editor = _Editor.__new__(_Editor)
+    editor._job = Job({}, {"subspace": [tmp_path]}, tmp_path)
+    editor._region, editor._rendered = "eyes", {}
+    editor._batches = [Faces(seeds=[1, 2]), Faces(seeds=[3])]
+    first = editor.edited(0, pd.Series({1: 0.2, 2: 0.4, 3: 0.6}))
+    again = editor.edited(0, pd.Series({1: 0.2, 2: 0.8, 3: 0.6}))
+    assert rendered == [[0.2, 0.4], [0.6], [0.8]]
+    np.testing.assert_array_equal(first[:, 0, 0, 0], [51, 102, 153])
+    np.testing.assert_array_equal(again[:, 0, 0, 0], [51, 204, 153])
+
+
 def test_a_value_that_nothing_reached_leaves_its_line_without_a_name() -> None:
     table = pd.DataFrame({"region": "eyes", "name": ["ours", "ours", "cut"], "kept": [1, 2, 1]})
     table["mean"], table["low"], table["high"] = [0.1, np.nan, np.nan], np.nan, np.nan

@@ -240,8 +240,8 @@ def test_directions_of_a_file_stand_where_they_are_known(tmp_path) -> None:
     path.write_bytes(b"one")
     own = f"+subspace.own={{solver: file, files: {{eyes: {path}}}}}"
     plan = _plan(own)
-    strips = [step.settings for name, step in plan.figures.items() if name.startswith("strips")]
-    shown = {settings["region"]: settings["labels"] for settings in strips}
+    drawn = [drawn.step for name, drawn in plan.figures.items() if name.startswith("strips")]
+    shown = {step.settings["region"]: step.settings["labels"] for step in drawn}
     assert "own" in shown["eyes"] and "own" not in shown["mouth"]
     path.write_bytes(b"two")
     assert {stage for stage, _ in _plan(own).steps.keys() - plan.steps.keys()} >= {"subspace"}

@@ -24,6 +24,24 @@ class Edits:
     metrics: Step
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A figure.
+
+    Attributes:
+        step: what draws it.
+        path: of its files in the folder of the step, without the suffix.
+    """
+
+    step: Step
+    path: str = "figure"
+
+    @property
+    def files(self) -> str:
+        """Its files without the suffix."""
+        return f"{self.step.folder}/{self.path}"
+
+
 def figure_steps(
     sources: Sources,
     edits: Sequence[Edits],
@@ -31,8 +49,8 @@ def figure_steps(
     jacobians: Sequence[Step],
     factors: Sequence[Step],
     tables: Step,
-) -> dict[str, Step]:
-    """Readable name to step.
+) -> dict[str, Drawn]:
+    """Readable name to figure.
 
     Args:
         sources: of the experiment.
@@ -68,20 +86,17 @@ def figure_steps(
         edited = sources.image_inputs(sources.test)
         edited["subspace"] = [one.subspace for one in known]
         edited["metrics"] = [one.metrics for one in known]
+        kinds = ["strips", "differences"]
+        if "distinct" in tables.parents:
+            kinds.append("gallery")
+            edited["distinct"] = list(tables.parents["distinct"])
         chosen = sources.measured | {"faces": settings.faces, "resolution": settings.resolution}
         chosen |= {"region": name, "labels": [one.label for one in known], "target": target.name}
-        strips = chosen | {"steps": list(settings.strip_steps), "method": first}
-        if "distinct" in tables.parents:
-            found = edited | {"distinct": list(tables.parents["distinct"])}
-            figures[f"gallery_{name}"] = _picture("gallery", chosen | {"method": first}, found)
-        figures[f"strips_{name}"] = _picture("strips", strips, edited)
-        figures[f"differences_{name}"] = _picture("differences", chosen | colours, edited)
+        chosen |= {"kinds": kinds, "method": first, "steps": list(settings.strip_steps)} | colours
+        pictures = Step("picture", chosen, edited)
+        figures |= {f"{kind}_{name}": Drawn(pictures, f"figures/{kind}") for kind in kinds}
     return figures
 
 
-def _plot(kind: str, settings: dict[str, Any], parents: dict[str, Sequence[Step]]) -> Step:
-    return Step("plot", {"kind": kind} | settings, parents)
-
-
-def _picture(kind: str, settings: dict[str, Any], parents: dict[str, list[Step]]) -> Step:
-    return Step("picture", {"kind": kind} | settings, parents)
+def _plot(kind: str, settings: dict[str, Any], parents: dict[str, Sequence[Step]]) -> Drawn:
+    return Drawn(Step("plot", {"kind": kind} | settings, parents))

@@ -10,7 +10,7 @@ from typing import Any
 from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis
 from workflow.directions import Directions, metrics_step
-from workflow.figures import Edits, figure_steps
+from workflow.figures import Drawn, Edits, figure_steps
 from workflow.method_schema import FromFile, Method, Published, Ruled
 from workflow.schema import Configuration
 from workflow.sources import Sources
@@ -28,12 +28,12 @@ class Plan:
 
     Attributes:
         tables: the step that writes the tables.
-        figures: readable name to the step that draws the figure.
+        figures: by readable name.
         methods: label to the step that measures its edits of the test faces.
     """
 
     tables: Step
-    figures: Mapping[str, Step]
+    figures: Mapping[str, Drawn]
     methods: Mapping[str, Step]
 
     @property
@@ -49,12 +49,17 @@ class Plan:
     @property
     def final(self) -> list[Step]:
         """The steps whose output people look at."""
-        return [self.tables, *self.figures.values()]
+        return [self.tables, *self._drawing]
+
+    @property
+    def _drawing(self) -> list[Step]:
+        """Steps that draw, each once, though it may draw several figures."""
+        return list({drawn.step.key: drawn.step for drawn in self.figures.values()}.values())
 
     @property
     def measured(self) -> dict[tuple[str, str], Step]:
         """Steps that neither are tables nor read them: several experiments' can be run as one."""
-        drawn = [step for step in self.figures.values() if "tables" not in step.parents]
+        drawn = [step for step in self._drawing if "tables" not in step.parents]
         return lineage(itertools.chain(*self.tables.parents.values(), drawn))
 
     @cached_property

@@ -14,7 +14,7 @@ from workflow.steps import lineage
 def publish_job(configuration: Configuration, plan: Plan) -> str:
     """What `scripts/publish.py` is told, as one line of JSON."""
     settings = {
-        "figures": {name: step.folder for name, step in plan.figures.items()},
+        "figures": {name: drawn.files for name, drawn in plan.figures.items()},
         "tables": plan.table_names,
         "configuration": yaml.safe_dump(configuration.model_dump(mode="json", by_alias=True)),
         "steps": [step.folder for step in plan.steps.values()],

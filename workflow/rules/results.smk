@@ -55,8 +55,7 @@ rule picture:
         parents("picture"),
         code=code_of(BASE, "picture"),
     output:
-        png="results/picture/{key}/figure.png",
-        pdf="results/picture/{key}/figure.pdf",
+        figures=directory("results/picture/{key}/figures"),
         record="results/picture/{key}/record.json",
     log:
         "results/picture/{key}/log.txt",

@@ -16,7 +16,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCKED := --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
-COMPILE := $(BIN)/python -m compileall -qq -x '/tests?/'
+COMPILE := $(BIN)/python -m compileall -qq -x '/(tests?|testing|_inductor|mypyc?|networkx|physics|pygments)/'
 SOURCES := lowrankgan workflow scripts benchmarks docs tests
 
 .PHONY: run paper train test test-slurm lint format readme audit sbom bench bench-gpu
@@ -91,7 +91,7 @@ bench-gpu: .venv/.complete
 # torch first, without what it needs, so that the lock file takes the build that is there; last
 # what it needs beyond the lock file: the libraries of a CUDA build. All else is checked by hash.
 # uv takes a quarter of pip's time, but does not know the mirrors of pip's configuration.
-# torch is compiled while the rest is fetched, on the other core; tests of packages not at all.
+# torch is compiled while the rest is fetched, on the other core; what no job imports not at all.
 .venv/.complete: requirements.lock
 	@test ! -L .venv || { echo 'error: .venv is a link; --clear would empty the environment that it leads to' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -16,6 +16,7 @@ from lowrankgan.editing import ChangeMatcher
 from measures import Edits, Measures
 from scores import embedding_of, scores_of
 
+_PUBLISHED = "published"  # instead of a target
 _COLUMNS = {"mse": "mse_inside", "lpips": "lpips_alex_inside"}  # what a target speaks of
 
 
@@ -32,6 +33,7 @@ class _Search:
 
 
 _Steps = Sequence[tuple[_Search, float]]
+_Row = tuple[_Search, str, float, bool]  # an edit: its target, step, and whether that was reached
 
 
 def main(job: Job) -> None:
@@ -51,17 +53,17 @@ def main(job: Job) -> None:
             for number, direction in enumerate(along, start=1)
         ]
         _search(searches, faces, measures)
-        rows = list[tuple[_Search, str, float, bool]]()
+        rows = list[_Row]()
         for search in searches:
             found = [(name, *search.matcher.match(name)) for name, *_ in s["targets"]]
             ends[search.region, search.number] += [
                 abs(step) for _, step, reached in found if reached
             ]
             if shown + search.face < s["published_faces"]:
-                found += [("published", step, True) for step in s["published_steps"]]
+                found += [(_PUBLISHED, step, True) for step in s["published_steps"]]
             rows += [(search, *row) for row in found]
         shown += len(faces.seeds)
-        _complete([(search, step) for search, _, step, _ in rows], faces, measures)
+        _complete(rows, faces, measures)
         table += [
             {"region": search.region, "direction": search.number, "face": faces.seeds[search.face]}
             | {"target": target, "step": step, "reached": reached}
@@ -100,15 +102,22 @@ def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> No
                     search.measured[step] = changes[i] | found
 
 
-def _complete(steps: _Steps, faces: Faces, measures: Measures) -> None:
-    """Measure what the searches have not: published steps, and the nearest to a missed target."""
-    missing = [(search, step) for search, step in steps if step not in search.measured]
+def _complete(rows: Sequence[_Row], faces: Faces, measures: Measures) -> None:
+    """Measure what the searches have not: the nearest to missed targets, and published steps.
+
+    Of the latter changes alone, for nothing else of them is shown.
+    """
+    missing = [row for row in rows if row[2] not in row[0].measured]
     for batch in faces.batches(missing):
-        edits = _rendered(batch, faces)
-        others = measures.others(edits, [False] * len(batch))
-        pairs = zip(measures.changes(edits), others, strict=True)
-        for (search, step), (changes, found) in zip(batch, pairs, strict=True):
-            search.measured[step] = changes | found
+        edits = _rendered([(search, step) for search, _, step, _ in batch], faces)
+        for (search, _, step, _), changes in zip(batch, measures.changes(edits), strict=True):
+            search.measured.setdefault(step, changes)
+        missed = [i for i, (_, target, *_) in enumerate(batch) if target != _PUBLISHED]
+        if missed:
+            others = measures.others(edits[missed], [False] * len(missed))
+            for i, found in zip(missed, others, strict=True):
+                search, _, step, _ = batch[i]
+                search.measured[step] |= found
 
 
 def _rendered(steps: _Steps, faces: Faces) -> Edits:

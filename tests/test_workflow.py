@@ -104,6 +104,16 @@ def test_lpips_by_vgg_is_measured_of_methods_where_lpips_is_equal(finished: Path
         assert set(shown["measure"]) == {"mse_outside", "lpips_alex_outside"}
 
 
+def test_of_published_steps_changes_alone_are_measured(finished: Path) -> None:
+    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
+    metrics = pd.concat(tables)
+    published, matched = (metrics[(metrics["target"] == "published") == y] for y in (True, False))
+    assert len(published)
+    assert metrics[["mse_inside", "mse_outside", "lpips_alex_outside"]].notna().all(axis=None)
+    assert published["lpips_alex_spill"].isna().all()
+    assert matched["lpips_alex_spill"].notna().all()
+
+
 def test_every_step_says_what_made_it(finished: Path) -> None:
     index = pd.read_csv(finished / "results/dcgan_small/index.csv")
     for folder, settings in zip(index["folder"], index["settings"], strict=True):

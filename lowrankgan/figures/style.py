@@ -228,17 +228,18 @@ def log_ticks(axis: Axis) -> None:
 def save(figure: Figure, stem: Path) -> None:
     """Write stem.png (200 dpi) and stem.pdf; the same figure gives the same bytes."""
     stem.parent.mkdir(parents=True, exist_ok=True)
-    undated: dict[str, dict[str, Any]] = {
-        "png": {"Software": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    options: dict[str, dict[str, Any]] = {
+        # Half of the time for a tenth more bytes.
+        "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
+        "pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
     }
-    for suffix, metadata in undated.items():
+    for suffix, chosen in options.items():
         with replacing(stem.with_name(f"{stem.name}.{suffix}")) as temporary:
             figure.savefig(
                 temporary,
+                **chosen,
                 format=suffix,
                 dpi=200,
-                metadata=metadata,
                 bbox_inches="tight",
                 pad_inches=0.08,
                 facecolor="white",

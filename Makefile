@@ -100,7 +100,5 @@ bench-gpu: .venv/.complete
 	$(PIP) --no-deps --require-hashes --requirement .venv/first.lock
 	$(PIP) --no-compile --no-deps $(TORCH)
 	$(COMPILE) .venv/lib/python3*/site-packages/torch & $(UV) $(LOCKED) 2>.venv/uv.log || $(PIP) --no-compile $(LOCKED) && wait
-	$(PIP) --no-compile $(TORCH)
-	@$(COMPILE) -j 0 .venv/lib || true
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(COMPILE) -j 0 .venv/lib & $(PIP) --no-compile --no-build-isolation $(TORCH) --editable . && wait
 	@touch $@

@@ -14,7 +14,7 @@ from workflow.plan import unroll
 _SWEEP = (
     "name=sweep sample.test_faces=1 edit.published_steps=[] edit.transfer_methods=[] "
     "metric.vgg=false subspace.constrained.rule=rank factorization.rank=[10,20,30,40] "
-    f"factorization.energy=[{','.join(f'0.{n}' for n in range(60, 84))}]"
+    f"factorization.energy=[{','.join(f'0.{n}' for n in range(60, 87))}]"
 )
 _JOBS = len(unroll(load_configuration(["experiment=dcgan_small", *_SWEEP.split()])).steps)
 _BEFORE = 25  # steps that are done when the node dies

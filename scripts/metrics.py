@@ -33,7 +33,6 @@ class _Search:
 
 
 _Steps = Sequence[tuple[_Search, float]]
-_Row = tuple[_Search, str, float, bool]  # an edit: its target, step, and whether that was reached
 
 
 def main(job: Job) -> None:
@@ -53,7 +52,7 @@ def main(job: Job) -> None:
             for number, direction in enumerate(along, start=1)
         ]
         _search(searches, faces, measures)
-        rows = list[_Row]()
+        rows = list[tuple[_Search, str, float, bool]]()
         for search in searches:
             found = [(name, *search.matcher.match(name)) for name, *_ in s["targets"]]
             ends[search.region, search.number] += [
@@ -63,7 +62,10 @@ def main(job: Job) -> None:
                 found += [(_PUBLISHED, step, True) for step in s["published_steps"]]
             rows += [(search, *row) for row in found]
         shown += len(faces.seeds)
-        _complete(rows, faces, measures)
+        matched = [(search, step) for search, target, step, _ in rows if target != _PUBLISHED]
+        _complete(matched, faces, measures)
+        # Of published steps nothing but changes is shown.
+        _complete([(search, step) for search, _, step, _ in rows], faces, measures, others=False)
         table += [
             {"region": search.region, "direction": search.number, "face": faces.seeds[search.face]}
             | {"target": target, "step": step, "reached": reached}
@@ -102,22 +104,17 @@ def _search(searches: Sequence[_Search], faces: Faces, measures: Measures) -> No
                     search.measured[step] = changes[i] | found
 
 
-def _complete(rows: Sequence[_Row], faces: Faces, measures: Measures) -> None:
-    """Measure what the searches have not: the nearest to missed targets, and published steps.
-
-    Of the latter changes alone, for nothing else of them is shown.
-    """
-    missing = [row for row in rows if row[2] not in row[0].measured]
+def _complete(steps: _Steps, faces: Faces, measures: Measures, others: bool = True) -> None:
+    """Measure what has not been measured, such as the edit that is nearest to a missed target."""
+    missing = [(search, step) for search, step in steps if step not in search.measured]
     for batch in faces.batches(missing):
-        edits = _rendered([(search, step) for search, _, step, _ in batch], faces)
-        for (search, _, step, _), changes in zip(batch, measures.changes(edits), strict=True):
-            search.measured.setdefault(step, changes)
-        missed = [i for i, (_, target, *_) in enumerate(batch) if target != _PUBLISHED]
-        if missed:
-            others = measures.others(edits[missed], [False] * len(missed))
-            for i, found in zip(missed, others, strict=True):
-                search, _, step, _ = batch[i]
-                search.measured[step] |= found
+        edits = _rendered(batch, faces)
+        found = measures.changes(edits)
+        if others:
+            more = measures.others(edits, [False] * len(batch))
+            found = [one | other for one, other in zip(found, more, strict=True)]
+        for (search, step), measured in zip(batch, found, strict=True):
+            search.measured[step] = measured
 
 
 def _rendered(steps: _Steps, faces: Faces) -> Edits:

@@ -17,10 +17,9 @@ from lowrankgan.images import to_bytes
 
 
 def main(job: Job) -> None:
-    editor, folder = _Editor(job), job.output / "figures"
-    folder.mkdir()
+    editor = _Editor(job)
     for kind in job.settings["kinds"]:
-        save(_KINDS[kind](job, editor), folder / kind)
+        save(_KINDS[kind](job, editor), job.output / "figures" / kind)
 
 
 def _strips(job: Job, editor: "_Editor") -> Figure:

@@ -108,10 +108,11 @@ def test_killed_at_random_moments(undisturbed: Path, tmp_path: Path) -> None:
     for kill in range(_KILLS):
         run = _start(tmp_path, stdout=subprocess.DEVNULL)
         front = psutil.Process(run.pid)
-        if kill % 4 > 1:
+        at_work = kill % 4 > 1
+        if at_work:
             while not _ended(run, 0.1) and not _at_work(front):
                 pass
-        if _ended(run, chance.uniform(0.1, 2 if kill % 4 > 1 else 8)):
+        if _ended(run, chance.uniform(0.1, 2 if at_work else 8)):
             assert run.returncode == 0
             # A fast machine is done before all of them; jobs that survived may still write.
             shutil.rmtree(tmp_path / "results", ignore_errors=True)

@@ -74,9 +74,12 @@ def test_what_each_method_took(finished: Path) -> None:
     assert (table["measurement_seconds"] > 0).all()
 
 
+def _metrics(folder: Path) -> list[pd.DataFrame]:
+    return [pd.read_csv(path) for path in (folder / "results/metrics").glob("*/metrics.csv")]
+
+
 def test_edits_change_the_region_by_the_target(finished: Path) -> None:
-    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
-    metrics = pd.concat(tables)
+    metrics = pd.concat(_metrics(finished))
     matched = metrics[metrics["reached"] & (metrics["target"] == "mse")]
     assert len(matched) > 0
     assert (matched["mse_inside"] / 0.01 - 1).abs().max() < 0.021
@@ -84,8 +87,7 @@ def test_edits_change_the_region_by_the_target(finished: Path) -> None:
 
 
 def test_lpips_by_vgg_is_measured_of_methods_where_lpips_is_equal(finished: Path) -> None:
-    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
-    metrics = pd.concat(table for table in tables if "lpips_vgg_outside" in table)
+    metrics = pd.concat(one for one in _metrics(finished) if "lpips_vgg_outside" in one)
     known = metrics["lpips_vgg_outside"].notna()
     at_lpips = metrics["reached"] & (metrics["target"] == "lpips")
     assert at_lpips.any()
@@ -105,8 +107,7 @@ def test_lpips_by_vgg_is_measured_of_methods_where_lpips_is_equal(finished: Path
 
 
 def test_of_published_steps_changes_alone_are_measured(finished: Path) -> None:
-    tables = [pd.read_csv(path) for path in (finished / "results/metrics").glob("*/metrics.csv")]
-    metrics = pd.concat(tables)
+    metrics = pd.concat(_metrics(finished))
     published, matched = (metrics[(metrics["target"] == "published") == y] for y in (True, False))
     assert len(published)
     assert metrics[["mse_inside", "mse_outside", "lpips_alex_outside"]].notna().all(axis=None)

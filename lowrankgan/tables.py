@@ -63,22 +63,21 @@ def movement(metrics: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
 
     Args:
         metrics: see the module.
-        scores: columns with the change of an attribute.
+        scores: columns with the change of an attribute; where one is NaN (no face was found), the
+            edit does not count, nor does what it changes outside.
 
     Returns:
         One row per source, method, region, direction, target and measure with faces that reached
         it: moved (mean size of the change), per_outside_change (over the root of the mean MSE
         outside, or over the mean LPIPS outside where that is what was matched).
     """
-    sizes = metrics.assign(**metrics[list(scores)].abs())[metrics["reached"]]
-    means = (
-        sizes.groupby(_KEYS)[[*scores, "mse_outside", "lpips_alex_outside"]].mean().reset_index()
-    )
+    outside = ["mse_outside", "lpips_alex_outside"]
+    changes = metrics[metrics["reached"]].melt([*_KEYS, *outside], list(scores), "measure", "moved")
+    changes = changes.dropna(subset="moved").assign(moved=lambda rows: rows["moved"].abs())
+    means = changes.groupby([*_KEYS, "measure"])[["moved", *outside]].mean().reset_index()
     by_lpips = means["target"].astype(str).str.startswith("lpips")
-    means["outside"] = means["lpips_alex_outside"].where(by_lpips, np.sqrt(means["mse_outside"]))
-    table = means.melt([*_KEYS, "outside"], list(scores), "measure", "moved")
-    table["per_outside_change"] = table["moved"] / table.pop("outside")
-    return table
+    length = means["lpips_alex_outside"].where(by_lpips, np.sqrt(means["mse_outside"]))
+    return means.assign(per_outside_change=means["moved"] / length).drop(columns=outside)
 
 
 def compare(

@@ -54,6 +54,16 @@ def test_a_mouth_that_closes_has_moved_as_far_as_one_that_opens() -> None:
     assert table.loc["lpips 0.05", "per_outside_change"] == pytest.approx(0.2 / 0.2)
 
 
+def test_an_edit_without_a_score_enters_neither_its_mean_nor_what_that_is_divided_by() -> None:
+    scores = {"smile": [0.3, np.nan], "eye_opening": [0.1, 0.2]}
+    metrics = rows("ours", [0.01, 0.07], [True, True], target="lpips")
+    metrics = metrics.assign(lpips_alex_outside=[0.1, 0.3], **scores)
+    table = movement(metrics, list(scores)).set_index("measure")
+    assert table.loc["smile", "moved"] == pytest.approx(0.3)
+    assert table.loc["smile", "per_outside_change"] == pytest.approx(3.0)
+    assert table.loc["eye_opening", "per_outside_change"] == pytest.approx(0.15 / 0.2)
+
+
 def test_a_direction_that_never_reaches_keeps_its_row() -> None:
     metrics = rows("ours", [1.0, 2.0], [False, False])
     row = summarize(metrics, ["mse_outside"], **SETTINGS).iloc[0]

@@ -85,7 +85,8 @@ class ChangeMatcher:
             if len(self._seen) < _MAX_EVALUATIONS * len(self._targets):
                 sign = self._sign(measure, compared)
                 length = self._next(measure, target, sign)
-                if length is not None:
+                # Between two neighbouring floats there is no step that was not rendered.
+                if length is not None and sign * length not in self._seen:
                     return sign * length
         return None
 

@@ -120,6 +120,16 @@ def test_a_change_that_jumps_over_the_target_is_not_reached() -> None:
     assert step < 3
 
 
+def test_a_search_ends_where_no_float_is_left_between_two_steps() -> None:
+    matcher = ChangeMatcher({str(v): ("mse", v) for v in (0.05, 0.06, 0.07, 0.08)}, 0.02, 10)
+    steps = list[float]()
+    while (step := matcher.propose()) is not None:
+        assert step not in steps
+        steps.append(step)
+        matcher.observe(step, {"mse": 0.01 if abs(step) < 3 else 0.1})
+    assert not any(reached for _, reached in map(matcher.match, ("0.05", "0.08")))
+
+
 @pytest.mark.parametrize("change", [np.nan, np.inf])
 def test_a_change_that_is_no_number_is_refused(change: float) -> None:
     face = _Face(lambda step: 0.01 * step**2 if abs(step) < 2 else change)

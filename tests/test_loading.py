@@ -93,6 +93,12 @@ def test_metadata_of_other_types_is_refused(changed: dict[str, Any]) -> None:
         own.convert({"metadata": metadata, "state": dict(whole.state)}, {})
 
 
+def test_metadata_without_a_setting_is_refused() -> None:
+    whole = replace(_checkpoint("ajbrock_deep_64.pth"), settings={})
+    with pytest.raises(LowRankGANError, match="biggan_deep: a setting is missing or malformed"):
+        build_generator(whole)
+
+
 def test_numbers_of_blocks_and_layers_beyond_what_the_file_holds_are_refused() -> None:
     """They would be built one after another, up to any number that a name can say."""
     whole = _checkpoint("ajbrock_mybn.pth")

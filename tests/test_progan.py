@@ -58,7 +58,8 @@ def test_what_the_file_does_not_tell_is_said() -> None:
     assert asked("fused", {}) == ["final", "num_classes", "use_wscale"]
     assert asked("growing", {}) == ["final", "num_classes", "use_wscale", "fused_scale"]
     *open_questions, average = asked("fading", _OPTIONS["fading"])
-    assert (open_questions, average) == (["final"], "the")  # file has no average of the weights
+    # Nor does the file have an average of the weights.
+    assert (open_questions, average) == (["final", "z_gain"], "the")
 
 
 @pytest.mark.parametrize("name", ["plain", "fused", "fading", "growing"])

@@ -262,6 +262,8 @@ def test_attributes_that_no_official_code_makes_are_refused(
     [
         ({"noise": "loud"}, "noise is 'loud', expected one of const, none, random"),
         ({"architecture": "deep"}, "architecture is 'deep', expected one of skip, resnet, orig"),
+        ({"lr_multiplier": "fast"}, "lr_multiplier is 'fast', expected a positive number"),
+        ({"joint_normalization": "no"}, "joint_normalization is 'no', expected true or false"),
     ],
 )
 def test_unknown_settings_are_refused(settings: dict[str, str], message: str) -> None:

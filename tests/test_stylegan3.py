@@ -158,6 +158,19 @@ def test_a_pickle_of_another_network_is_one_line(
         nvlabs_stylegan3.convert(_changed(content, module, part, name, value), {})
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr_multiplier": "fast"}, "lr_multiplier is 'fast', expected a positive number"),
+        ({"output_scale": 0}, "output_scale is 0, expected a positive number"),
+        ({"fourier": 1}, "stylegan3: a setting is missing or malformed"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_one_line(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(LowRankGANError, match=message):
+        build_generator(read_checkpoint(_T, settings))
+
+
 def test_padding_that_gives_another_size_is_one_line() -> None:
     whole = read_checkpoint(CHECKPOINTS / "nv_sg3r_cond_r16.pkl", {})
     layers = [{**layer, "padding": [0, 0, 0, 0]} for layer in whole.settings["layers"]]

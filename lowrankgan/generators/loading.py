@@ -32,7 +32,8 @@ def build_generator(checkpoint: Checkpoint) -> Generator:
     """Build the generator of a checkpoint.
 
     Raises:
-        LowRankGANError: the architecture or a setting is unknown, or the weights do not fit it.
+        LowRankGANError: the architecture or a setting is unknown, missing or malformed, or
+            the weights do not fit it.
     """
     if checkpoint.architecture not in ARCHITECTURES:
         raise LowRankGANError(
@@ -47,7 +48,12 @@ def build_generator(checkpoint: Checkpoint) -> Generator:
                 f"generator.options.{name}: unknown to {checkpoint.architecture}, "
                 f"expected one of {known}"
             )
-    return architecture(checkpoint.state, **checkpoint.settings)
+    try:
+        return architecture(checkpoint.state, **checkpoint.settings)
+    except TypeError as error:
+        raise LowRankGANError(
+            f"{checkpoint.architecture}: a setting is missing or malformed ({error})"
+        ) from error
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:

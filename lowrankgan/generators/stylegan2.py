@@ -67,7 +67,6 @@ class StyleGAN2(Generator):
         if not isinstance(noise_seed, int) or not 0 <= noise_seed < 1 << 32:
             raise LowRankGANError(f"noise_seed is {noise_seed!r}, expected 0 to 4294967295")
         clamp = None if conv_clamp is None else positive("conv_clamp", conv_clamp)
-        lr_multiplier = positive("lr_multiplier", lr_multiplier)
         self.mapping_network = MappingNetwork(state, lr_multiplier, joint_normalization)
         self.z_dim, self.w_dim = self.mapping_network.z_dim, self.mapping_network.w_dim
         self.num_classes = self.mapping_network.num_classes

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.alias_free import filtered_leaky_relu
 from lowrankgan.generators.base import Generator
-from lowrankgan.generators.formats.state_dict import take, take_rgb
+from lowrankgan.generators.formats.state_dict import positive, take, take_rgb
 from lowrankgan.generators.forward_mode import convolve, modulate
 from lowrankgan.generators.stylegan_mapping import MappingNetwork, dense
 
@@ -66,7 +66,7 @@ class StyleGAN3(Generator):
             built.append(_Layer(state, channels, side, self.w_dim, **layer))
             channels, side = built[-1].channels, layer["size"]
         self.layers = nn.ModuleList(built)
-        self.output_scale = output_scale
+        self.output_scale = positive("output_scale", output_scale)
         self.layer_resolutions = (fourier["size"], *(layer["size"] for layer in layers))
         self.resolution = layers[-1]["size"]
         self.requires_grad_(False).eval()

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import pixel_norm
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import positive, take
 
 _LEAK = 0.2
 
@@ -26,13 +27,18 @@ class MappingNetwork(nn.Module):
             genforce), not each by itself (NVlabs' PyTorch code).
 
     Raises:
-        LowRankGANError: a tensor is missing or has another shape.
+        LowRankGANError: a tensor is missing or has another shape, or a setting is malformed.
     """
 
     def __init__(
         self, state: Mapping[str, Tensor], lr_multiplier: float, joint_normalization: bool = False
     ) -> None:
         super().__init__()
+        lr_multiplier = positive("lr_multiplier", lr_multiplier)
+        if not isinstance(joint_normalization, bool):
+            raise LowRankGANError(
+                f"joint_normalization is {joint_normalization!r}, expected true or false"
+            )
         numbers = re.findall(r"^mapping\.fc(\d+)\.", "\n".join(state), flags=re.MULTILINE)
         size = take(state, "mapping.fc0.weight", -1, -1).shape[1]
         conditional = any(key.startswith("mapping.embed.") for key in state)

@@ -61,7 +61,9 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         "lod": float(take(source, "lod")) if "lod" in source else 0.0,
         **{name: chosen[name] for name in ("final", "num_classes", "z_gain")},
     }
-    open_questions = ("final", "num_classes", "use_wscale", *(("fused_scale",) * (told is None)))
+    open_questions = ["final", "num_classes", "use_wscale"]
+    open_questions += ["fused_scale"] if told is None else []
+    open_questions += ["z_gain"] if chosen["num_classes"] else []
     assumed = tuple(
         f"{name} is {chosen[name]}, which the file does not tell"
         for name in open_questions

@@ -23,10 +23,11 @@ def main(job: Job) -> None:
     s, trunk, scores = job.settings, perceptual_of(job, "alex"), scores_of(job)
     edits = pd.read_csv(job.input("metrics") / "metrics.csv")
     edits = edits[edits["target"] == s["target"]].sort_values("direction")
+    measured = sorted(set(edits["face"]))[: s["faces"]]
     apart: dict[str, list[Array]] = {}
     degrees: dict[str, Array] = {}
     changes: list[pd.DataFrame] = []
-    for faces in faces_of(job, s["faces"]):
+    for faces in faces_of(job, measured):
         for region, rows in faces.directions(job.input("subspace")).items():
             degrees[region] = angles(rows.numpy())
             for face, seed in enumerate(faces.seeds):
@@ -46,8 +47,10 @@ def main(job: Job) -> None:
         for i, j in zip(*np.tril_indices(len(mean), -1), strict=True):
             common = {"region": region, "direction": i + 1, "other": j + 1}
             pairs.append(common | {"apart": mean[i, j], "degrees": angle[i, j]})
-    means = pd.concat(changes).groupby(["region", "direction"], sort=False).mean()
-    means.insert(0, "distinct", pd.Series(chosen))
+    keys = ["region", "direction"]
+    every = pd.MultiIndex.from_tuples(chosen, names=keys)  # also what no face reached
+    means = pd.concat(changes).groupby(keys).mean().reindex(every)
+    means.insert(0, "distinct", list(chosen.values()))
     means.reset_index().to_csv(job.output / "attributes.csv", index=False)
     pd.DataFrame(pairs).to_csv(job.output / "pairs.csv", index=False)
 

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -68,8 +68,8 @@ class Faces:
         return to_unit(self._generator.render(ws, self.originals.shape[-1]))
 
 
-def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
-    """The test faces in order, or the first `count` of them, in batches.
+def faces_of(job: Job, chosen: Collection[int] | None = None) -> Iterator[Faces]:
+    """The test faces in order, or those of some seeds, in batches.
 
     An image without a face, where a region is of landmarks, is left out and named in the log.
 
@@ -78,25 +78,26 @@ def faces_of(job: Job, count: int | None = None) -> Iterator[Faces]:
     """
     generator = generator_of(job)
     latents, seeds = latents_of(job, generator)
+    wanted = [i for i, seed in enumerate(seeds) if chosen is None or seed in chosen]
     empty = True
-    for batch in progress(_batches(range(len(seeds))[:count], generator), "faces"):
+    for batch in progress(_batches(wanted, generator), "faces"):
         with torch.inference_mode():
             images = generator.render(latents[batch], job.settings["resolution"])
         points = points_of(job, images)
         seen = _seen(points, [seeds[i] for i in batch])
         if not seen:
             continue
-        empty, chosen = False, [batch[k] for k in seen]
-        own, side = [seeds[i] for i in chosen], images.shape[-1]
+        empty, shown = False, [batch[k] for k in seen]
+        own, side = [seeds[i] for i in shown], images.shape[-1]
         masks = {
             name: torch.from_numpy(mask).to(images.device)
             for name, mask in masks_of(job, side, [points[k] for k in seen], own).items()
         }
-        yield Faces(own, to_unit(images[seen]), masks, generator, latents[chosen])
+        yield Faces(own, to_unit(images[seen]), masks, generator, latents[shown])
     if empty:
-        last = seeds[:count][-1]
+        first, last = (seeds[wanted[end]] for end in (0, -1))
         raise LowRankGANError(
-            f"no face was found on any of the images of seeds {seeds[0]} to {last}; choose "
+            f"no face was found on any of the images of seeds {first} to {last}; choose "
             "others, lower sample.psi, or a region that is not of landmarks"
         )
 

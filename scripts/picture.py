@@ -75,7 +75,9 @@ class _Editor:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._region = job.settings["region"]
-        self._batches = list(faces_of(job, job.settings["faces"]))
+        # Those that were measured, for landmarks may be found at one resolution and not at another.
+        measured = sorted(set(pd.read_csv(job.inputs["metrics"][0] / "metrics.csv")["face"]))
+        self._batches = list(faces_of(job, measured[: job.settings["faces"]]))
         self._rendered: dict[tuple[int, int, int, float], NDArray[np.uint8]] = {}
         self.originals = to_bytes(torch.cat([faces.originals for faces in self._batches]))
         masks = [faces.masks[self._region] for faces in self._batches]

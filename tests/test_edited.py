@@ -36,14 +36,16 @@ def faces_in(landmark_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "files").symlink_to(landmark_weights)
     monkeypatch.setattr(edited, "generator_of", lambda job: Album())
 
-    def faces_in(album: list[int], **regions: dict[str, Any]) -> list[int]:
+    def faces_in(
+        album: list[int], chosen: list[int] | None = None, **regions: dict[str, Any]
+    ) -> list[int]:
         ws = torch.tensor(album)[:, None, None]
         monkeypatch.setattr(
             edited, "latents_of", lambda job, generator: (ws, list(range(100, 100 + len(ws))))
         )
         settings = {"resolution": 256, "regions": regions}
         job = Job(settings, {"landmarks": [tmp_path]}, tmp_path)
-        found = list(faces_of(job))
+        found = list(faces_of(job, chosen))
         for faces in found:
             assert len(faces.originals) == len(faces.seeds)
             assert all(mask.any((1, 2)).all() for mask in faces.masks.values())
@@ -61,6 +63,7 @@ def test_an_image_without_a_face_is_left_out_where_a_region_is_of_landmarks(
         "no face was found on the image of seed 101, which is left out"
     ]
     assert faces_in([1, 0, 1], box=BOX) == [100, 101, 102]
+    assert faces_in([1, 0, 1, 1], [101, 103], mouth=MOUTH) == [103]
 
 
 def test_images_of_which_none_has_a_face_are_refused(faces_in: Any) -> None:

@@ -192,6 +192,7 @@ _DAMAGED = [
     ("results/jacobian/*/gram.safetensors", _truncate, "factorize"),
     ("results/convert/*/generator.safetensors", _flip, "metrics"),
     ("results/subspace/*/directions.safetensors", _flip, "metrics"),
+    ("results/picture/*/figures/strips.png", _flip, "faults"),
 ]
 
 

@@ -110,7 +110,7 @@ def test_an_edit_that_two_pictures_show_is_rendered_once(tmp_path: Path) -> None
             return torch.tensor(steps)[:, None, None, None].expand(-1, 3, 2, 2)
 
     editor = _Editor.__new__(_Editor)
-    editor._job = Job({}, {"subspace": [tmp_path]}, tmp_path)
+    editor._job = Job({}, {"subspace": [tmp_path, tmp_path]}, tmp_path)
     editor._region, editor._rendered = "eyes", {}
     editor._batches = [Faces(seeds=[1, 2]), Faces(seeds=[3])]
     first = editor.edited(0, pd.Series({1: 0.2, 2: 0.4, 3: 0.6}))
@@ -118,6 +118,11 @@ def test_an_edit_that_two_pictures_show_is_rendered_once(tmp_path: Path) -> None
     assert rendered == [[0.2, 0.4], [0.6], [0.8]]
     np.testing.assert_array_equal(first[:, 0, 0, 0], [51, 102, 153])
     np.testing.assert_array_equal(again[:, 0, 0, 0], [51, 204, 153])
+    steps = pd.Series({1: 0.2, 2: 0.4, 3: 0.6})
+    for method, number in ((1, 1), (0, 2)):
+        rendered.clear()
+        editor.edited(method, steps, number)
+        assert rendered == [[0.2, 0.4], [0.6]]
 
 
 def test_a_value_that_nothing_reached_leaves_its_line_without_a_name() -> None:

@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis
 from workflow.directions import Directions, metrics_step
 from workflow.figures import Drawn, Edits, figure_steps
 from workflow.method_schema import FromFile, Method, Published, Ruled
+from workflow.published_changes import hash_of_published
 from workflow.schema import Configuration
 from workflow.sources import Sources
 from workflow.steps import Step, lineage
@@ -49,17 +49,17 @@ class Plan:
     @property
     def final(self) -> list[Step]:
         """The steps whose output people look at."""
-        return [self.tables, *self._drawing]
+        return [self.tables, *self.drawing]
 
     @property
-    def _drawing(self) -> list[Step]:
+    def drawing(self) -> list[Step]:
         """Steps that draw, each once, though it may draw several figures."""
         return list({drawn.step.key: drawn.step for drawn in self.figures.values()}.values())
 
     @property
     def measured(self) -> dict[tuple[str, str], Step]:
         """Steps that neither are tables nor read them: several experiments' can be run as one."""
-        drawn = [step for step in self._drawing if "tables" not in step.parents]
+        drawn = [step for step in self.drawing if "tables" not in step.parents]
         return lineage(itertools.chain(*self.tables.parents.values(), drawn))
 
     @cached_property
@@ -257,7 +257,7 @@ class _Unroller:
         settings["generator"] = self.c.generator.name
         settings["published"] = self.c.metric.published
         if self.c.metric.published:
-            settings["sha256"] = hash_of(Path(self.c.metric.published))
+            settings["sha256"] = hash_of_published(Path(self.c.metric.published))
         settings |= {"pairs": list(metrics), "factors": list(factors)}
         parents = {
             "metrics": list(metrics.values()),

@@ -24,6 +24,7 @@ def publish_job(configuration: Configuration, plan: Plan) -> str:
         ],
     }
     inputs = {"tables": [plan.tables.folder]}
+    inputs["figures"] = [step.folder for step in plan.drawing]  # so that their files are checked
     output = f"results/{configuration.name}"
     return packed(canonical({"settings": settings, "inputs": inputs, "output": output}))
 

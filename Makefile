@@ -16,7 +16,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 LOCKED := --no-deps --no-build-isolation --require-hashes --requirement requirements.lock
-COMPILE := $(BIN)/python -m compileall -qq -x '/(tests?|testing|_inductor|mypyc?|networkx|physics|pygments)/'
+COMPILE := $(BIN)/python -m compileall -qq -x '/(tests?|testing/_internal|_inductor|mypyc?|networkx|physics)/'
 SOURCES := lowrankgan workflow scripts benchmarks docs tests
 
 .PHONY: run paper train test test-slurm lint format readme audit sbom bench bench-gpu

@@ -69,7 +69,7 @@ def verify(path: Path, sha256: str) -> None:
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a weight file; of a folder, that of its files' names and hashes.
+    """SHA-256 of a file; of a folder, that of its files' names and hashes.
 
     Raises:
         LowRankGANError: the file is missing or cannot be read.
@@ -82,10 +82,10 @@ def hash_of(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise LowRankGANError(
-            f"{path}: weight file is missing, put it there or correct the path"
+            f"{path}: file is missing, put it there or correct the path"
         ) from error
     except OSError as error:
-        raise LowRankGANError(f"{path}: weight file cannot be read ({error.strerror})") from error
+        raise LowRankGANError(f"{path}: file cannot be read ({error.strerror})") from error
 
 
 def extract(archive: Path, members: Mapping[str, str], folder: Path) -> None:

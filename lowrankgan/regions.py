@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from scipy.spatial import ConvexHull, QhullError
 
 from lowrankgan.errors import LowRankGANError
 
@@ -121,6 +120,9 @@ class Landmarks(Region):
         return True
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
+        # Here, for a plan draws regions too, and this takes half of its time to start.
+        from scipy.spatial import ConvexHull, QhullError
+
         if landmarks is None or not np.isfinite(landmarks).all():
             raise LowRankGANError("no face was found; choose other seeds, or lower sample.psi")
         try:
@@ -164,6 +166,26 @@ class Complement(Region):
 
     def mask(self, resolution: int, landmarks: Points | None = None) -> Mask:
         return ~self.of.mask(resolution, landmarks)
+
+
+def region_mask(
+    name: str, region: Region, resolution: int, landmarks: Points | None = None
+) -> Mask:
+    """`Region.mask`, refused by the region's name where it leaves nothing inside or outside.
+
+    Raises:
+        LowRankGANError: see `Region.mask`, or the mask covers nothing or everything.
+    """
+    try:
+        mask = region.mask(resolution, landmarks)
+    except LowRankGANError as error:
+        raise LowRankGANError(f"region.{name}: {error}") from error
+    if mask.all() or not mask.any():
+        raise LowRankGANError(
+            f"region.{name}: covers {mask.mean():.0%} of the {resolution} px grid, "
+            "expected a part of it; enlarge it, or raise the resolution"
+        )
+    return mask
 
 
 def build_region(spec: Mapping[str, Any]) -> Region:

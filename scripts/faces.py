@@ -17,7 +17,7 @@ from lowrankgan.generators.loading import load_generator
 from lowrankgan.images import to_unit
 from lowrankgan.layer_groups import split
 from lowrankgan.metrics.landmarks import FaceLandmarks
-from lowrankgan.regions import Mask, Points, Region, build_region
+from lowrankgan.regions import Points, Region, build_region, region_mask
 
 
 def device_of() -> torch.device:
@@ -83,28 +83,15 @@ def masks_of(
     for name, region in _regions_of(job).items():
         if region.needs_landmarks:
             faces = zip(points, seeds, strict=True)
-            found = [_mask(f"{name}, image of seed {n}", region, side, p) for p, n in faces]
+            found = [region_mask(f"{name}, image of seed {n}", region, side, p) for p, n in faces]
         else:
-            found = [_mask(name, region, side)] * len(seeds)
+            found = [region_mask(name, region, side)] * len(seeds)
         masks[name] = np.stack(found)
     return masks
 
 
 def _regions_of(job: Job) -> dict[str, Region]:
     return {name: build_region(spec) for name, spec in job.settings["regions"].items()}
-
-
-def _mask(name: str, region: Region, side: int, points: Points | None = None) -> Mask:
-    try:
-        mask = region.mask(side, points)
-    except LowRankGANError as error:
-        raise LowRankGANError(f"region.{name}: {error}") from error
-    if mask.all() or not mask.any():
-        raise LowRankGANError(
-            f"region.{name}: covers {mask.mean():.0%} of the {side} px grid, "
-            "expected a part of it; enlarge it, or raise the resolution"
-        )
-    return mask
 
 
 def landmarks_of(job: Job) -> FaceLandmarks:

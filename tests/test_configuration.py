@@ -12,6 +12,13 @@ EXPERIMENTS, GENERATORS = (
     for group in ("experiment", "generator")
 )
 
+_OURS_ON_100_COMPONENTS = [
+    "experiment=dcgan_small",
+    "subspace=[ours,unprojected,projected,constrained]",
+    "edit.transfer_methods=[]",
+    "subspace.ours.restricted.candidates=128",
+]
+
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_can_be_unrolled(name: str) -> None:
@@ -161,6 +168,40 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
             "restricted: {candidates: 9, faces: 1, first_seed: 100}}",
             r"subspace\.own\.restricted\.faces: 1",
         ),
+        ("edit.targets.lpips=[0.05,0.05]", r"edit: targets: 'lpips 0\.05' comes twice"),
+        ("edit.targets.mse=[0.01,1]", r"edit: targets\.mse: expected less than 1"),
+        ("edit.resolution=16", r"edit\.resolution: 16, .* or equal to 32"),
+        ("edit.published_steps=[0]", r"edit\.published_steps: expected a step that is not 0"),
+        ("edit.published_steps=[1,inf]", r"edit\.published_steps\.1: inf"),
+        ("sample.first_test_seed=4294967290", r"sample: .* last seed would be 4294967301"),
+        (
+            "+subspace.own={solver: rayleigh, ridge: 1, "
+            "ranked: {directions: 2, faces: 3, first_seed: 4294967295}}",
+            r"subspace\.own\.ranked: seeds of its faces reach 2\*\*32",
+        ),
+        ("sample.cutoff=24", r"sample\.cutoff: 24, mobilestylegan_ffhq has 23 layers"),
+        (
+            "+subspace.own={solver: constrained, rule: rank, value: 600, layers: [7,8,9], "
+            "jacobian: {splits: [7,10]}}",
+            r"subspace\.own: rank 600, expected less than 512",  # of the one group that is left
+        ),
+        (
+            "+subspace.own={solver: constrained, rule: rank, value: 5, relaxation: 6}",
+            r"subspace\.own: rank 5, at least its relaxation 6",
+        ),
+        (
+            "+subspace.own={solver: unprojected, layers: [7,8,9], "
+            "jacobian: {layers: [8,9], splits: [8]}}",
+            r"own\.jacobian\.splits: cut the layers of J into 1 groups and .* edited into 2",
+        ),
+        (
+            "+subspace.own={solver: unprojected, jacobian: {regions: {}}}",
+            r"subspace\.own\.jacobian\.regions: are of all methods",
+        ),
+        (
+            "+subspace.own={solver: file, files: {eyes: a.npy}, images: 1}",
+            r"subspace\.own\.images: this method uses no analysis images",
+        ),
         ("metric.baseline=best", r"method 'best' is not among"),
         ("figure.method=best", r"method 'best' is not among"),
         ("name=../outside", r"name: '\.\./outside'"),
@@ -195,11 +236,36 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
             [f"factorization.{rule}=[]" for rule in ("lambda", "energy", "rank")],
             r"factorization: expected a value of lambda, energy or rank",
         ),
+        (
+            ["+subspace.own={solver: projected, rule: rank, value: 5}", "edit.directions=6"],
+            r"own: rank 5 leaves 5 directions; expected 6",
+        ),
+        (
+            ["+subspace.own={solver: constrained, rule: rank, value: 511}", "edit.directions=2"],
+            r"own: rank 511 leaves 1 directions; expected 2",
+        ),
+        (
+            ["metric.attributes=garments", "metric.classifier={path: x}"],
+            r"metric\.attributes: garments needs sample\.label",
+        ),
+        (
+            [*_OURS_ON_100_COMPONENTS, "sample.analysis_seeds=[0]"],
+            r"subspace\.ours\.restricted\.candidates: 128, at most 100 exist",
+        ),
+        (
+            [*_OURS_ON_100_COMPONENTS, "subspace.ours.ranked.directions=101"],
+            r"subspace\.ours\.ranked\.directions: 101, at most 100 exist",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(LowRankGANError, match=message):
         load_configuration(overrides)
+
+
+def test_candidates_that_nothing_combines_may_be_more_than_there_are() -> None:
+    subspace = load_configuration(_OURS_ON_100_COMPONENTS).subspace["ours"]
+    assert subspace.model_dump()["restricted"]["candidates"] == 128
 
 
 def test_fewer_candidates_than_directions_are_refused() -> None:

@@ -19,17 +19,18 @@ from workflow.plan import unroll
 _EXAMPLES = 250  # of each kind, so that 500 configurations are tried
 
 _positive = st.floats(1e-4, 1e3)
+_changes = st.floats(1e-4, 0.99)
 _seeds = st.lists(st.integers(0, 900), min_size=1, max_size=4, unique=True)
 _methods = sorted(
     path.stem for path in (ROOT / "conf/subspace").glob("*.yaml") if "authors" not in path.stem
 )
 _VALID: dict[str, st.SearchStrategy[object]] = {
     "sample.psi": st.floats(0, 2),
-    "+sample.cutoff": st.integers(0, 30),
+    "+sample.cutoff": st.integers(0, 23),
     "sample.analysis_seeds": _seeds,
     "sample.first_test_seed": st.integers(1000, 10**6),
     "sample.test_faces": st.integers(1, 2000),
-    "jacobian.resolution": st.integers(8, 512),
+    "jacobian.resolution": st.integers(16, 512),
     "jacobian.chunk": st.none() | st.integers(1, 64),
     "jacobian.save": st.booleans(),
     "jacobian.pixels": st.sampled_from(["averaged", "published"]),
@@ -38,9 +39,10 @@ _VALID: dict[str, st.SearchStrategy[object]] = {
     "factorization.energy": st.lists(st.floats(0.01, 0.99), min_size=1, max_size=3),
     "factorization.rank": st.lists(st.integers(1, 511), max_size=3),
     "edit.layers": st.just("all") | st.lists(st.integers(0, 22), min_size=1, max_size=5),
-    "edit.resolution": st.integers(16, 1024),
+    "edit.resolution": st.integers(32, 1024),
     "edit.directions": st.integers(1, 20),
-    "edit.targets.mse": _positive | st.lists(_positive, min_size=1, max_size=3),
+    "edit.targets.mse": _changes
+    | st.lists(_changes, max_size=3, min_size=1, unique_by="{:g}".format),
     "edit.max_step": _positive,
     "metric.vgg": st.booleans(),
     "metric.level": st.floats(0.01, 0.99),
@@ -72,7 +74,9 @@ _INVALID: dict[str, st.SearchStrategy[object]] = {
     "factorization.lambda": st.sampled_from(["[0]", "[2]", "[nan]", "[scale]", "[]"]),
     "factorization.rank": st.sampled_from(["[0]", "[512]", "[-3]", "[1.5]"]),
     "edit.layers": st.sampled_from(["[23]", "[-1]", "[]", "some", "[0.5]"]),
-    "edit.targets.mse": st.sampled_from(["0", "-1", "[]", "[0.1,0]", "nan", "inf"]),
+    "edit.targets.mse": st.sampled_from(
+        ["0", "-1", "[]", "[0.1,0]", "[0.1,0.1]", "1", "nan", "inf"]
+    ),
     "edit.tolerance": st.sampled_from(["0", "1", "nan", "x"]),
     "figure.method": _hostile.map(lambda text: "'" + text.replace("'", r"\'") + "'"),
     "metric.baseline": st.sampled_from(["best", "''", "7"]),

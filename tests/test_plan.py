@@ -1,7 +1,10 @@
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lowrankgan.errors import LowRankGANError
 from tests.conftest import ROOT
@@ -237,14 +240,69 @@ def test_several_strengths_are_named() -> None:
 
 def test_directions_of_a_file_stand_where_they_are_known(tmp_path) -> None:
     path = tmp_path / "eyes.npy"
-    path.write_bytes(b"one")
+    np.save(path, np.ones(512))
     own = f"+subspace.own={{solver: file, files: {{eyes: {path}}}}}"
     plan = _plan(own)
     drawn = [drawn.step for name, drawn in plan.figures.items() if name.startswith("strips")]
     shown = {step.settings["region"]: step.settings["labels"] for step in drawn}
     assert "own" in shown["eyes"] and "own" not in shown["mouth"]
-    path.write_bytes(b"two")
+    np.save(path, np.arange(512.0))
     assert {stage for stage, _ in _plan(own).steps.keys() - plan.steps.keys()} >= {"subspace"}
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "message"),
+    [
+        ([2, 128], "", r"eyes\.npy: directions of shape \[128\], mobile.* needs \[512\]"),
+        ([2, 18, 512], "", r"eyes\.npy: .* \[18, 512\], mobile.* needs \[23, 512\]"),
+        ([2, 23, 512], ", layers: [4]", r"eyes\.npy: offsets in W\+ say .*leave out `layers`"),
+    ],
+)
+def test_directions_that_do_not_fit_are_refused_before_anything_runs(
+    tmp_path: Path, shape: list[int], layers: str, message: str
+) -> None:
+    path = tmp_path / "eyes.npy"
+    np.save(path, np.ones(shape))
+    with pytest.raises(LowRankGANError, match=message):
+        _plan(f"+subspace.own={{solver: file, files: {{eyes: {path}}}{layers}}}")
+
+
+@pytest.mark.parametrize(
+    "override", ["edit.resolution=64", "figure.resolution=64", "jacobian.resolution=64"]
+)
+def test_a_region_that_a_grid_does_not_show_is_refused_before_anything_runs(override: str) -> None:
+    with pytest.raises(LowRankGANError, match=r"region\.point_eye: covers 0% of the 64 px grid"):
+        _plan("region=[eyes,point_eye]", override)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "method,region\na,eyes\n", "method,generator,region,inside,outside\na,b,eyes,0.1,1e-3*\n"],
+)
+def test_a_table_of_published_changes_is_read_before_anything_runs(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text(content)
+    with pytest.raises(
+        LowRankGANError, match=r"published\.csv: (cannot be read|holds no)"
+    ) as caught:
+        _plan(f"metric.published={path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_methods_are_measured_by_vgg_and_single_images_are_not() -> None:
+    def by_vgg(*overrides: str) -> tuple[Plan, list[str]]:
+        plan = _plan(*overrides)
+        steps = [step for step in plan.steps.values() if step.stage == "metrics"]
+        assert any(not step.settings["vgg"] for step in steps)
+        return plan, sorted(step.key for step in steps if step.settings["vgg"])
+
+    plan, found = by_vgg()
+    assert found == sorted(step.key for step in plan.methods.values())
+    plan, found = by_vgg("experiment=biggan_fashion")
+    classes = load_configuration(["experiment=biggan_fashion"]).sample.other_labels
+    assert len(found) == len(plan.methods) * (1 + len(classes))
 
 
 def test_steps_come_after_their_parents() -> None:
@@ -276,10 +334,13 @@ def test_landmark_regions_bring_the_landmark_model() -> None:
 def test_a_mask_file_counts_by_its_content(tmp_path) -> None:
     path = tmp_path / "mask.png"
     region = f"+region.own={{kind: mask, path: {path}}}"
-    path.write_bytes(b"one")
+    Image.fromarray(np.eye(9, dtype=np.uint8) * 255).resize((90, 90)).save(path)
     first = _plan(region).steps.keys()
-    path.write_bytes(b"two")
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).resize((90, 90)).save(path)
     assert {stage for stage, _ in _plan(region).steps.keys() - first} >= {"jacobian", "metrics"}
+    path.write_bytes(b"no picture")
+    with pytest.raises(LowRankGANError, match=r"region\.own: .*mask\.png: mask cannot be read as"):
+        _plan(region)
     path.unlink()
     with pytest.raises(LowRankGANError, match=r"mask\.png: mask of a region cannot be read"):
         _plan(region)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lowrankgan.direction_files import read_directions
+from lowrankgan.errors import LowRankGANError
 from lowrankgan.weights import hash_of
 from workflow.analysis import Analysis, Grams
 from workflow.method_schema import (
@@ -47,7 +49,9 @@ class Directions:
             shape = {"resolution": self._c.jacobian.resolution, "regions": self._sources.regions}
             return Step("channels", own | common | shape, inputs)
         if isinstance(method, FromFile):
-            own["sha256"] = {region: hash_of(Path(path)) for region, path in method.files.items()}
+            own["sha256"] = {
+                region: self._file(method, path) for region, path in method.files.items()
+            }
             return Step("subspace", own | common)
         if splits := self._c.jacobian_of(method).splits:
             common["splits"] = list(splits)
@@ -69,6 +73,26 @@ class Directions:
             return self._restricted(found, method.restricted, seeds)
         if isinstance(method, Rayleigh) and method.ranked:
             return self._ranked(found, common, method.ranked, seeds)
+        return found
+
+    def _file(self, method: FromFile, path: str) -> str:
+        """SHA-256 of a file of directions that fits the generator.
+
+        Raises:
+            LowRankGANError: it does not fit, or cannot be read.
+        """
+        found, generator = hash_of(Path(path)), self._c.generator
+        sizes = read_directions(Path(path)).shape[1:]
+        expected = (generator.num_layers, generator.w_dim)[-len(sizes) :]
+        if any(known not in (None, size) for known, size in zip(expected, sizes, strict=True)):
+            raise LowRankGANError(
+                f"{path}: directions of shape {list(sizes)}, {generator.name} needs "
+                f"{list(expected)}"
+            )
+        if len(sizes) > 1 and method.layers:
+            raise LowRankGANError(
+                f"{path}: offsets in W+ say themselves which layers move; leave out `layers`"
+            )
         return found
 
     def _restricted(self, found: Step, restriction: Restriction, seeds: Sequence[int]) -> Step:

@@ -111,6 +111,15 @@ class Ruled(Method):
                 raise ValueError(f"value: {self.value:g}, expected less than 1 for energy")
         return self
 
+    def rank_refusal(self, rank: int, d: int, directions: int) -> str | None:
+        """Why so many directions do not exist at a rank of the rest, of J with d columns."""
+        if rank >= d:
+            return f", expected less than {d}"
+        if self.relaxation > rank:
+            return f", at least its relaxation {self.relaxation}"
+        room = rank if self.solver == "projected" else d - rank + self.relaxation
+        return f" leaves {room} directions; expected {directions}" if directions > room else None
+
 
 class FurtherFaces(Strict):
     """Faces beside the analysis images, none of which is tested."""
@@ -183,6 +192,17 @@ class Rayleigh(Method):
     """Null leaves directions of one image to that image and the prior."""
     ranked: Ranking | None = None
     """Null leaves all directions in the order of the quotient."""
+
+    def counts(self, alone: bool) -> dict[str, int]:
+        """By setting, how many directions it asks for.
+
+        Args:
+            alone: whether it analyses single images.
+        """
+        found = {"ranked.directions": self.ranked.directions} if self.ranked else {}
+        if alone and self.restricted:
+            found["restricted.candidates"] = self.restricted.candidates
+        return found
 
 
 class Published(Method):

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
+from lowrankgan.layer_groups import split
 from workflow.generator_schema import Generator, LocalFile, Package
 from workflow.layer_resolutions import with_slots
 from workflow.method_schema import (
@@ -50,6 +51,12 @@ class Sample(Strict):
         return self
 
     @model_validator(mode="after")
+    def _seeded(self) -> Self:
+        if (last := self.first_test_seed + self.test_faces - 1) >= 2**32:
+            raise ValueError(f"test_faces: the last seed would be {last}, expected below 2**32")
+        return self
+
+    @model_validator(mode="after")
     def _unseen(self) -> Self:
         shared = set(self.analysis_seeds) & set(self.test_seeds)
         if shared or len(set(self.analysis_seeds)) < len(self.analysis_seeds):
@@ -88,8 +95,8 @@ class Edit(Strict):
     """How the test faces are edited."""
 
     layers: Layers
-    resolution: Count
-    """Side at which change is measured; images are area-averaged to it."""
+    resolution: Annotated[int, Field(ge=32)]
+    """Side at which change is measured; images are area-averaged to it. LPIPS needs 32 px."""
     directions: Count
     targets: Annotated[dict[Measure, Strengths], Field(min_length=1)]
     """Change inside the region at which methods are compared, by one measure or more, each at one
@@ -98,7 +105,7 @@ class Edit(Strict):
     """Relative error of the change that counts as reached."""
     max_step: Positive
     """Largest step that is tried."""
-    published_steps: tuple[float, ...]
+    published_steps: tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
     """Steps that are measured beside the matched ones, whatever they change."""
     published_faces: Count
     """Number of test faces, counted from the first, on which those steps are measured."""
@@ -117,6 +124,22 @@ class Edit(Strict):
                 found.append(Target(name, measure, value))
         return found
 
+    @field_validator("published_steps")
+    @classmethod
+    def _somewhere(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if value and not any(value):
+            raise ValueError("expected a step that is not 0, or [] for none")
+        return value
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [target.name for target in self.named_targets]
+        if twice := sorted(name for name in names if names.count(name) > 1):
+            raise ValueError(f"targets: {twice[0]!r} comes twice; expected strengths that differ")
+        if max(self.targets.get("mse", (0.0,))) >= 1:
+            raise ValueError("targets.mse: expected less than 1, for images are in [0, 1]")
+        return self
+
 
 class Metric(Strict):
     """What edited faces are measured with."""
@@ -131,8 +154,8 @@ class Metric(Strict):
     identity: Package | None
     """Weights of a face recognition network: measure how far an edit leads from the person."""
     vgg: bool
-    """Measure LPIPS by VGG too, where that by AlexNet is matched; it costs more than the
-    rendering."""
+    """Measure LPIPS by VGG too, of the methods that are compared and where that by AlexNet is
+    matched; not again of directions of single images, for it costs more than the rendering."""
     baseline: Name
     """Method that all others are compared with."""
     published: str | None
@@ -221,6 +244,11 @@ class Configuration(Strict):
         for value in self.factorization.rank:
             if limit is not None and value >= limit:
                 raise ValueError(f"factorization.rank: {value}, expected less than w_dim {limit}")
+        cutoff = self.sample.cutoff
+        if layers is not None and cutoff is not None and cutoff > layers:
+            raise ValueError(f"sample.cutoff: {cutoff}, {self.generator.name} has {layers} layers")
+        if self.metric.attributes == "garments" and self.sample.label is None:
+            raise ValueError("metric.attributes: garments needs sample.label, the class to score")
         if limit is not None and self.edit.directions > limit:
             raise ValueError(
                 f"edit.directions: {self.edit.directions}, at most w_dim {limit} exist"
@@ -258,6 +286,10 @@ class Configuration(Strict):
             raise ValueError(f"{key}.rule: factorization has no value for {method.rule}")
         if isinstance(method, Channels | FromFile) and method.jacobian:
             raise ValueError(f"{key}.jacobian: this method uses no Jacobian; leave it out")
+        if "regions" in method.jacobian:
+            raise ValueError(f"{key}.jacobian.regions: are of all methods, see jacobian.regions")
+        if isinstance(method, FromFile) and method.images:
+            raise ValueError(f"{key}.images: this method uses no analysis images; leave it out")
         if isinstance(method, FromFile) and not set(method.files) <= set(self.region):
             unknown = sorted(set(method.files) - set(self.region))[0]
             raise ValueError(f"{key}.files: {unknown!r} is not among region={sorted(self.region)}")
@@ -269,6 +301,8 @@ class Configuration(Strict):
                     raise ValueError(
                         f"{key}.{part}: test faces must be unseen (first shared: {shared[0]})"
                     )
+                if further and max(further.latents) >= 2**32:
+                    raise ValueError(f"{key}.{part}: seeds of its faces reach 2**32")
             restricted = method.restricted
             if restricted and restricted.candidates < self.edit.directions:
                 told = f"{key}.restricted.candidates: {restricted.candidates}"
@@ -289,14 +323,43 @@ class Configuration(Strict):
             own = self.jacobian_of(method)
         except ValidationError as error:
             raise ValueError(f"{key}.jacobian.{problem_of(error, method.jacobian)}") from error
-        limit = (self.generator.w_dim or 0) * (1 + len(own.splits))
-        if isinstance(method, Ruled) and method.rule == "rank" and 0 < limit <= (method.value or 0):
-            raise ValueError(f"{key}: rank {method.value:g}, expected less than {limit}")
+        images = method.images or len(self.sample.analysis_seeds)
+        self._check_sizes(key, method, own, images == 1 or name in self.edit.transfer_methods)
         if isinstance(method, Global) and own.splits:
             raise ValueError(
                 f"{key}.jacobian.splits: {list(own.splits)}, but its candidates move all layers "
                 "alike; expected []"
             )
+
+    def _check_sizes(self, key: str, method: Method, own: Jacobian, alone: bool) -> None:
+        """Numbers of directions against the number d of columns of J, where that is known."""
+        groups, edited = (self._groups(at, own) for at in (own.layers, self.layers_of(method)))
+        if groups != edited:
+            raise ValueError(
+                f"{key}.jacobian.splits: cut the layers of J into {groups} groups and those that "
+                f"are edited into {edited}; expected as many"
+            )
+        if not groups or self.generator.w_dim is None:
+            return
+        d = groups * self.generator.w_dim
+        if isinstance(method, Ruled) and method.rule == "rank":
+            for rank in map(int, self.values_of(method)):
+                if problem := method.rank_refusal(rank, d, self.edit.directions):
+                    raise ValueError(f"{key}: rank {rank}{problem}")
+        if isinstance(method, Rayleigh):
+            for part, count in method.counts(alone).items():
+                if count > d:
+                    raise ValueError(f"{key}.{part}: {count}, at most {d} exist")
+
+    def _groups(self, layers: Layers, jacobian: Jacobian) -> int | None:
+        """Number of groups that its splits cut layers into; None where that is not known."""
+        if not jacobian.splits:
+            return 1
+        if layers == "all":
+            if self.generator.num_layers is None:
+                return None
+            layers = tuple(range(self.generator.num_layers))
+        return len(split(layers, jacobian.splits))
 
     def values_of(self, method: Ruled) -> tuple[float | str, ...]:
         """The values of its rule."""
@@ -316,6 +379,11 @@ class Configuration(Strict):
         if method.layers:
             own = {"layers": method.layers} | own
         return Jacobian.model_validate(self.jacobian.model_dump() | own)
+
+    @property
+    def jacobians(self) -> list[Jacobian]:
+        """That of the experiment, and those of methods with settings of their own."""
+        return [self.jacobian, *map(self.jacobian_of, self.subspace.values())]
 
     def values(self, rule: str) -> tuple[float | str, ...]:
         """The list of the factorization that a rule sweeps."""

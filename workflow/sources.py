@@ -7,6 +7,7 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import canonical
+from lowrankgan.regions import build_region, region_mask
 from lowrankgan.weights import hash_of
 from workflow.generator_schema import Download, Generator, LocalFile, Package
 from workflow.region_schema import Region
@@ -25,13 +26,18 @@ class Sources:
         test: the test faces.
 
     Raises:
-        LowRankGANError: a file that the configuration names cannot be read.
+        LowRankGANError: a file that the configuration names cannot be read, or a region covers
+            nothing or everything at a resolution at which it is needed.
     """
 
     def __init__(self, configuration: Configuration) -> None:
         self.c = configuration
         self.regions = _regions(configuration.region)
         self.analysed = _regions(configuration.jacobian.regions) | self.regions
+        for resolution in (configuration.edit.resolution, configuration.figure.resolution):
+            _draw(self.regions, resolution)
+        for jacobian in configuration.jacobians:
+            _draw(self.analysed, jacobian.resolution)
         self.generator = [_convert(configuration.generator)]
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]
@@ -92,6 +98,14 @@ def _convert(generator: Generator) -> Step:
 
 def _regions(regions: Mapping[str, Region]) -> dict[str, Any]:
     return {name: _region(region.model_dump(mode="json")) for name, region in regions.items()}
+
+
+def _draw(regions: Mapping[str, Any], resolution: int) -> None:
+    """Refuse now what would end a step after hours; landmarks are known of images only."""
+    for name, values in regions.items():
+        region = build_region(values)
+        if not region.needs_landmarks:
+            region_mask(name, region, resolution)
 
 
 def _region(values: dict[str, Any]) -> dict[str, Any]:

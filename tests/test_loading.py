@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.checkpoint import METADATA_KEY, Checkpoint
+from lowrankgan.generators.checkpoint import METADATA_KEY, Checkpoint, save_checkpoint
 from lowrankgan.generators.formats import ajbrock_biggan, dcgan, genforce_progan, own
 from lowrankgan.generators.loading import build_generator
 from lowrankgan.generators.readers.content import read_content
+from lowrankgan.generators.reading import read_checkpoint
 from tests.references import CHECKPOINTS
 from tests.test_mobilestylegan import small_state
 
@@ -67,6 +69,21 @@ def _refused(content: Any) -> bool:
     w = generator.mapping(torch.zeros(1, generator.z_dim), label)
     assert generator.synthesis(generator.broadcast(w)).shape[1] == 3
     return False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(CHECKPOINTS.iterdir()) if p.is_dir() or p.suffix in (".pkl", ".pt", ".pth")],
+    ids=lambda path: path.name,
+)
+def test_every_format_is_exported_and_read_back(path: Path, tmp_path: Path) -> None:
+    found = read_checkpoint(path, {})
+    save_checkpoint(found, tmp_path / "model.safetensors")
+    again = read_checkpoint(tmp_path / "model.safetensors", {})
+    assert again.description() == found.description()
+    assert again.state.keys() == found.state.keys()
+    assert all(torch.equal(again.state[key], value) for key, value in found.state.items())
+    assert build_generator(again).resolution == build_generator(found).resolution
 
 
 def test_metadata_that_is_none_of_ours() -> None:

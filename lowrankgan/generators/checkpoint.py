@@ -50,7 +50,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         LowRankGANError: the file cannot be written.
     """
-    state = {key: value.detach().cpu().contiguous() for key, value in checkpoint.state.items()}
+    # Each a tensor of its own, for safetensors refuses one that has several names, as filters have.
+    state = {
+        key: value.detach().cpu().contiguous().clone() for key, value in checkpoint.state.items()
+    }
     metadata = {METADATA_KEY: json.dumps(checkpoint.description(), sort_keys=True)}
     try:
         with replacing(path) as temporary:

@@ -14,7 +14,7 @@ from lowrankgan.errors import LowRankGANError
 _KEY = "directions"
 _DAMAGE = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, MemoryError),
-    *(OverflowError, SyntaxError, BadZipFile, TokenError, SafetensorError),
+    *(OverflowError, SyntaxError, BadZipFile, TokenError, SafetensorError, RecursionError),
 )
 
 
@@ -55,4 +55,4 @@ def read_directions(path: Path) -> Array:
     lengths = lengths.reshape(len(rows), -1).max(1).reshape(-1, *[1] * (rows.ndim - 1))
     if not np.isfinite(lengths).all() or not lengths.all():
         raise LowRankGANError(f"{path}: a direction is zero or not finite")
-    return rows / lengths
+    return np.ascontiguousarray(rows / lengths)

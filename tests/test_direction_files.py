@@ -24,6 +24,23 @@ def test_files_of_both_kinds_have_unit_length(tmp_path: Path, shape: tuple[int, 
     np.testing.assert_allclose(flat, np.broadcast_to(flat[:, :1], flat.shape))  # one factor each
 
 
+def test_a_header_that_nests_without_end_is_refused(tmp_path: Path) -> None:
+    header = b"1" + b"+1" * 4500
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / "own.npy").write_bytes(content)
+    with pytest.raises(LowRankGANError, match="no directions can be read"):
+        read_directions(tmp_path / "own.npy")
+
+
+def test_the_order_in_memory_is_of_no_account(tmp_path: Path) -> None:
+    """safetensors writes the memory of an array as if its last index ran fastest."""
+    rows = np.arange(1.0, 13).reshape(3, 4)
+    np.save(tmp_path / "rows.npy", np.asfortranarray(rows))
+    found = read_directions(tmp_path / "rows.npy")
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
 def test_what_is_no_direction_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "own.npy"
     for content, reason in (

@@ -110,6 +110,57 @@ def test_metadata_of_other_types_is_refused(changed: dict[str, Any]) -> None:
         own.convert({"metadata": metadata, "state": dict(whole.state)}, {})
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"layers.0.padding": [1, 2, 3]},
+        {"layers.0.down": 0},
+        {"output_scale": 10**400},
+        {"lr_multiplier": None},
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(changed: dict[str, Any]) -> None:
+    whole = read_checkpoint(CHECKPOINTS / "nv_sg3t_cond_r16.pkl", {})
+    settings = json.loads(json.dumps(whole.settings))
+    for key, value in changed.items():
+        *parents, last = key.split(".")
+        part = settings
+        for name in parents:
+            part = part[int(name) if name.isdigit() else name]
+        part[last] = value
+    with pytest.raises(LowRankGANError) as caught:
+        build_generator(replace(whole, settings=settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_layers_of_progan_that_no_tensor_holds_are_refused() -> None:
+    whole = read_checkpoint(CHECKPOINTS / "progan_plain.pth", {})
+    state = {**whole.state, "layers.10000000000.weight": torch.zeros(1)}
+    with pytest.raises(LowRankGANError, match="layer 10000000000 is named, but there are only"):
+        build_generator(replace(whole, state=state, settings={**whole.settings, "lod": 5e9}))
+
+
+def test_embeddings_that_leave_nothing_of_z_are_refused() -> None:
+    whole = _checkpoint("ajbrock_deep_64.pth")
+    classes = len(whole.state["embedding.weight"])
+    state = {**whole.state, "embedding.weight": torch.zeros(classes, 1000)}
+    with pytest.raises(LowRankGANError, match="not the weights of a BigGANDeep"):
+        build_generator(replace(whole, state=state))
+
+
+def test_filters_and_affines_of_other_sizes_are_refused() -> None:
+    whole = read_checkpoint(CHECKPOINTS / "rosinality_uncond_r32.pt", {})
+    for name in ("b8.conv0", "b8.torgb"):
+        key = f"synthesis.{name}.affine"
+        twice = {
+            part: whole.state[f"{key}.{part}"].repeat_interleave(2, 0)
+            for part in ("weight", "bias")
+        }
+        state = {**whole.state, **{f"{key}.{part}": value for part, value in twice.items()}}
+        with pytest.raises(LowRankGANError, match=rf"{key}\.bias has the shape"):
+            build_generator(replace(whole, state=state))
+
+
 def test_metadata_without_a_setting_is_refused() -> None:
     whole = replace(_checkpoint("ajbrock_deep_64.pth"), settings={})
     with pytest.raises(LowRankGANError, match="biggan_deep: a setting is missing or malformed"):

@@ -105,6 +105,10 @@ def test_a_wrong_state_is_refused_in_one_line() -> None:
     del state["blocks.0.conv2.bias"]
     with pytest.raises(LowRankGANError, match=r"not the weights of a MobileStyleGAN.*conv2"):
         MobileStyleGAN(state)
+    without = {key: value for key, value in state.items() if not key.startswith("blocks.")}
+    for other in (without, {**small_state(), "w_mean": torch.zeros(3)}):
+        with pytest.raises(LowRankGANError, match=r"not the weights of a MobileStyleGAN: "):
+            MobileStyleGAN(other)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,9 @@ def test_a_wrong_state_is_refused_in_one_line() -> None:
         (b'offset="1050672"', b'offset="9999999"', "fetch the weights again"),
         (b'offset="1050672"', b'offset="-4"', "but 1048576 bytes"),
         (b'shape="512, 512"', b'shape="512, x"', "malformed number"),
+        (b'shape="512, 512"', b'shape="512' + b", 1" * 65 + b'"', "malformed number"),
+        (b'offset="1050672"', b'offset="' + b"9" * 5000 + b'"', "malformed number"),
+        (b'<?xml version="1.0"', b'<?xml version="1.0" encoding="none"', "is not XML"),
         (b'element_type="f32"', b'element_type="f16"', "is f16, expected one of"),
         (b'type="MatMul"', b'type="Relu"', "is not the graph of a MobileStyleGAN"),
         (b'to-layer="26" to-port="1"', b'to-layer="99" to-port="1"', "is not the graph of a"),

@@ -1,5 +1,6 @@
 """What a state dict in a file may hold."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.formats.state_dict import take
+from lowrankgan.generators.formats.state_dict import not_averaged, positive, take, unwrapped
 from lowrankgan.generators.reading import read_checkpoint
 from tests.references import CHECKPOINTS
 
@@ -49,6 +50,34 @@ def test_weights_in_training_are_not_taken_for_their_average_in_silence(
 
     assert sentence in assumed(**{training: weights})
     assert sentence not in assumed(**{training: weights, average: weights})
+
+
+def test_an_average_is_found_in_any_wrapper_and_its_lack_is_said_there() -> None:
+    average, training = {"w": 1}, {"w": 2}
+    for content in (
+        {"state_dict": {"g": training, "g_ema": average}},
+        {"state_dict": training, "g_ema": average},
+        {"models": {"generator": training, "generator_smooth": {"module.w": 1}}},
+    ):
+        assert unwrapped(content) == average
+        assert not not_averaged(content)
+    for content in ({"state_dict": {"g": training}}, {"state": {"state_dict": {"g": training}}}):
+        assert unwrapped(content) == training
+        assert not_averaged(content) == (
+            "the file has no g_ema, the average of the weights; g is taken",
+        )
+    circle: dict[str, Any] = {}
+    circle["state"] = circle
+    assert unwrapped(circle)
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**5000), True, "1", 0, math.nan], ids=lambda value: type(value).__name__
+)
+def test_what_is_no_positive_number_is_refused_in_a_few_words(value: Any) -> None:
+    with pytest.raises(LowRankGANError, match=r"eps is .*expected a positive number") as caught:
+        positive("eps", value)
+    assert len(str(caught.value)) < 80
 
 
 def test_a_pickle_of_nvlabs_without_an_average_says_so() -> None:

@@ -1,5 +1,7 @@
 """Layouts and variants of StyleGAN2 against a transcribed official code, and unsound files."""
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,23 @@ def test_what_a_file_tells_is_not_assumed_and_options_come_first() -> None:
     assert chosen.settings["lr_multiplier"] == 0.5
     bare = genforce.convert(unwrapped(_read("hammer_resnet_cond_r16.pth")), {})
     assert [sentence.split()[0] for sentence in bare.assumed] == ["lr_multiplier", "conv_clamp"]
+
+
+def test_checkpoints_of_hammers_runs_hold_settings_in_dictionaries_of_easydict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EasyDict(dict[str, Any]):
+        def __init__(self, **values: Any) -> None:
+            super().__init__(values)
+            self.__dict__.update(values)
+
+    EasyDict.__module__, EasyDict.__qualname__ = "easydict", "EasyDict"
+    monkeypatch.setitem(sys.modules, "easydict", types.SimpleNamespace(EasyDict=EasyDict))
+    content = _read("hammer_resnet_cond_r16.pth")
+    told = {key: EasyDict(**value) for key, value in content["model_kwargs_init"].items()}
+    torch.save({**content, "model_kwargs_init": told}, tmp_path / "run.pth")
+    expected = read_checkpoint(CHECKPOINTS / "hammer_resnet_cond_r16.pth", {})
+    assert read_checkpoint(tmp_path / "run.pth", {}).description() == expected.description()
 
 
 def test_noise_that_rosinality_did_not_store_is_seeded() -> None:

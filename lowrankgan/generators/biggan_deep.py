@@ -63,6 +63,8 @@ class BigGANDeep(ClassConditionalGenerator):
         super().__init__(state, latent, upsampling)
 
     def _z_dim(self, chunk: int) -> int:
+        if chunk < 1:
+            raise ValueError("the norms of the blocks take no more than the class")
         if chunk + self.y_dim != self.linear.in_features:
             raise ValueError("linear and the norms of the blocks take latents of different sizes")
         return chunk

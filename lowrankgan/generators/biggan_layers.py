@@ -75,6 +75,8 @@ class ClassConditionalGenerator(Generator):
         if count > len(state):
             raise ValueError(f"block {count - 1} is named, but there are only {len(state)} tensors")
         doubles = [True] * count if upsampling is None else list(upsampling)
+        if not all(isinstance(one, bool) for one in doubles):
+            raise ValueError("upsampling: expected true or false for each block")
         if len(doubles) != count:
             raise ValueError(f"upsampling has {len(doubles)} values for {count} blocks")
         self.steps, last = state["output_norm.mean"].shape
@@ -103,6 +105,8 @@ class ClassConditionalGenerator(Generator):
         )
         self.output_norm = OutputNorm(last, self.steps)
         self.output = nn.Conv2d(last, 3, 3)
+        if condition < self.y_dim:
+            raise ValueError(f"norms take {condition} values, of which the class has {self.y_dim}")
         self.z_dim = self._z_dim(condition - self.y_dim)
         side = math.isqrt(outputs // channels[0])
         if side * side * channels[0] != outputs:

@@ -16,6 +16,13 @@ from lowrankgan.files import replacing
 METADATA_KEY = "lowrankgan"
 
 
+# What comes of sizes and settings in a file that no check has foreseen.
+MALFORMED = (
+    *(TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError),
+    AttributeError,
+)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Weights of a generator in the project's own layout, whatever file they came from.
@@ -42,6 +49,11 @@ class Checkpoint:
             "format": self.format,
             "assumed": list(self.assumed),
         }
+
+
+def reason_of(error: Exception) -> str:
+    """The first line of what an error says, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

@@ -10,7 +10,12 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.biggan import BigGAN
 from lowrankgan.generators.biggan_deep import BigGANDeep
-from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint
+from lowrankgan.generators.checkpoint import (
+    MALFORMED,
+    Checkpoint,
+    load_checkpoint,
+    reason_of,
+)
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
 from lowrankgan.generators.progan import ProGAN
@@ -50,9 +55,9 @@ def build_generator(checkpoint: Checkpoint) -> Generator:
             )
     try:
         return architecture(checkpoint.state, **checkpoint.settings)
-    except TypeError as error:
+    except MALFORMED as error:
         raise LowRankGANError(
-            f"{checkpoint.architecture}: a setting is missing or malformed ({error})"
+            f"{checkpoint.architecture}: a setting is missing or malformed ({reason_of(error)})"
         ) from error
 
 
@@ -60,7 +65,8 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
     """Load a generator from the safetensors file of a converted checkpoint.
 
     On a CPU it also has the C library keep freed memory, without which large feature maps cost
-    several times the arithmetic.
+    several times the arithmetic; on a GPU, convolutions in float32 no longer be rounded to TF32,
+    which would put a Jacobian some 1e-3 off.
 
     Args:
         path: what `lowrankgan convert` or `save_checkpoint` wrote.
@@ -71,4 +77,6 @@ def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:
     """
     if torch.device(device).type == "cpu":
         keep_freed_memory()
+    else:
+        torch.backends.cudnn.allow_tf32 = False
     return build_generator(load_checkpoint(path)).to(device)

@@ -43,21 +43,25 @@ class MobileStyleGAN(Generator):
         blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
         depth = len({key.split(".")[1] for key in state if key.startswith("mapping_layers.")})
         try:
+            if not blocks:
+                raise ValueError("it has no blocks")
             self.z_dim = self.w_dim = state["mapping_layers.0.weight"].shape[1]
-            self.mapping_layers = nn.ModuleList(
-                nn.Linear(self.w_dim, self.w_dim) for _ in range(depth)
-            )
-            names = ["conv1", *(f"blocks.{i}.conv2" for i in range(blocks))]
-            widths = [state[f"{name}.weight"].shape[0] for name in names]
-            inputs = state["conv1.weight"].shape[1]
-            self.const = nn.Parameter(torch.empty(1, inputs, 4, 4))
-            self.conv1 = _Convolution(self.w_dim, widths[0], inputs, 4)
-            self.blocks = nn.ModuleList(
-                _Block(self.w_dim, widths[i], widths[i + 1], 8 << i) for i in range(blocks)
-            )
-            self.to_rgb = _ToRGB(self.w_dim, widths[-1])
-            self.register_buffer("w_mean", state.get("w_mean", torch.zeros(self.w_dim)).clone())
-            self.load_state_dict({"w_mean": self.w_mean, **state})
+            with torch.device("meta"):  # shapes alone: the tensors are those of the state
+                self.mapping_layers = nn.ModuleList(
+                    nn.Linear(self.w_dim, self.w_dim) for _ in range(depth)
+                )
+                names = ["conv1", *(f"blocks.{i}.conv2" for i in range(blocks))]
+                widths = [state[f"{name}.weight"].shape[0] for name in names]
+                inputs = state["conv1.weight"].shape[1]
+                self.const = nn.Parameter(torch.empty(1, inputs, 4, 4))
+                self.conv1 = _Convolution(self.w_dim, widths[0], inputs, 4)
+                self.blocks = nn.ModuleList(
+                    _Block(self.w_dim, widths[i], widths[i + 1], 8 << i) for i in range(blocks)
+                )
+                self.to_rgb = _ToRGB(self.w_dim, widths[-1])
+                self.register_buffer("w_mean", torch.empty(self.w_dim))
+            known = {"w_mean": torch.zeros(self.w_dim), **state}
+            self.load_state_dict(known, assign=True)
         except (LookupError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise LowRankGANError(f"not the weights of a MobileStyleGAN: {reason}") from error

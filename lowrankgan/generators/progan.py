@@ -59,6 +59,10 @@ class ProGAN(Generator):
         first = take(state, "layers.0.weight", -1, -1, -1, -1)
         indices = [int(found[1]) for key in state if (found := re.match(r"layers\.(\d+)\.", key))]
         count = 1 + max(indices) // 2
+        if max(indices) > len(state):
+            raise LowRankGANError(
+                f"layer {max(indices)} is named, but there are only {len(state)} tensors"
+            )
         if final not in _FINAL:
             raise LowRankGANError(f"final is {final!r}, expected one of {list(_FINAL)}")
         if not isinstance(lod, int | float) or not 0 <= lod <= count - 1:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.checkpoint import Checkpoint
+from lowrankgan.generators.checkpoint import MALFORMED, Checkpoint, reason_of
 from lowrankgan.generators.formats import (
     ajbrock_biggan,
     dcgan,
@@ -61,6 +61,8 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
         checkpoint: Checkpoint = known.convert(content, chosen)
     except LowRankGANError as error:
         raise LowRankGANError(f"{path}: {error}") from error
+    except MALFORMED as error:
+        raise LowRankGANError(f"{path}: is malformed ({reason_of(error)})") from error
     rest = {key: value for key, value in options.items() if key not in chosen}
     return replace(
         checkpoint,

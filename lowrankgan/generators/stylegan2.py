@@ -168,7 +168,7 @@ class _Block(nn.Module):
         super().__init__()
         name = f"synthesis.b{size}"
         self.resnet = architecture == "resnet" and size > 4
-        convolutions = ["conv1"] if size == 4 else ["conv0", "conv1"]
+        convolutions, before = ["conv1"] if size == 4 else ["conv0", "conv1"], inputs
         layers: list[Modulated] = []
         for part in convolutions:
             up = part == "conv0"
@@ -182,8 +182,8 @@ class _Block(nn.Module):
         if size > 4:
             self.register_buffer("filter", up_filter(state, f"{name}.resample_filter"))
         if self.resnet:
-            skip = take(state, f"{name}.skip.weight", inputs, -1, 1, 1)
-            self.skip = nn.Parameter(skip / (2 * skip.shape[1]) ** 0.5)
+            skip = take(state, f"{name}.skip.weight", inputs, before, 1, 1)
+            self.skip = nn.Parameter(skip / (2 * before) ** 0.5)
 
     def styles(self, slots: Sequence[Tensor]) -> list[Tensor]:
         pairs = zip(self.layers, slots[: len(self.layers)], strict=True)

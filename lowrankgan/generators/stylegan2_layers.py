@@ -57,6 +57,7 @@ class Convolution(Modulated):
         super().__init__()
         weight = take(state, f"{name}.weight", -1, inputs, 3, 3)
         self.channels, self.up, self.clamp = weight.shape[0], up, clamp
+        take(state, f"{name}.affine.bias", inputs)
         self.affine = dense(state, f"{name}.affine", w_dim)
         self.power = nn.Parameter(weight.square().sum((2, 3)).T.contiguous())  # [I, O]
         self.weight = nn.Parameter(_channels_last(weight.transpose(0, 1) if up else weight))
@@ -115,6 +116,7 @@ class ToRGB(Modulated):
         super().__init__()
         weight, bias = take_rgb(state, name, inputs)
         self.clamp = clamp
+        take(state, f"{name}.affine.bias", inputs)
         self.affine = dense(state, f"{name}.affine", w_dim)
         self.weight = nn.Parameter(weight / inputs**0.5)
         self.bias = nn.Parameter(bias)

@@ -12,6 +12,7 @@ from lowrankgan.generators.base import pixel_norm
 from lowrankgan.generators.formats.state_dict import positive, take
 
 _LEAK = 0.2
+_MOST = 1 << 14
 
 
 class MappingNetwork(nn.Module):
@@ -45,6 +46,11 @@ class MappingNetwork(nn.Module):
         self.embed = dense(state, "mapping.embed", -1) if conditional else None
         self.num_classes = 0 if self.embed is None else self.embed.in_features
         self.z_dim = size - (0 if self.embed is None else self.embed.out_features)
+        if not (1 <= self.z_dim <= _MOST and self.num_classes <= _MOST):
+            raise LowRankGANError(
+                f"mapping takes {self.z_dim} components of z and {self.num_classes} classes, "
+                f"expected 1 to {_MOST} and at most {_MOST}"
+            )
         layers = []
         for index in range(1 + max(map(int, numbers))):
             layers.append(dense(state, f"mapping.fc{index}", size, lr_multiplier))

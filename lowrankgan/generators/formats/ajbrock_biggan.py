@@ -32,6 +32,7 @@ from lowrankgan.generators.formats.state_dict import positive, take, unwrapped
 # trained with synchronised batch norm on several devices, where the gain does multiply.
 DEFAULTS: dict[str, Any] = {"BN_eps": 1e-5, "SN_eps": 1e-6, "cross_replica_gain": "add"}
 
+_MOST_CLASSES = 10_000  # that are embedded one-hot
 _OUTPUT_EPS = 1e-5  # that of the last batch norm, whatever BN_eps is
 _STATISTICS = (
     ("stored_mean", "stored_var"),
@@ -110,7 +111,10 @@ class _Source:
         own = "blocks.0.0.bn1.gain"
         if self.shared or self.deep or f"{own}.u0" in self.state:  # an embedding has no u0
             return take(self.state, "shared.weight", -1, -1)
-        return torch.eye(len(take(self.state, f"{own}.weight", -1, -1)))
+        classes = len(take(self.state, f"{own}.weight", -1, -1))
+        if classes > _MOST_CLASSES:
+            raise LowRankGANError(f"{own}.weight has {classes} classes, at most {_MOST_CLASSES}")
+        return torch.eye(classes)
 
     def weight(self, name: str, ndim: int) -> Tensor:
         weight = take(self.state, f"{name}.weight", *[-1] * ndim)

@@ -15,7 +15,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats.nvlabs import synthesis_has, take_apart
 from lowrankgan.generators.formats.state_dict import positive
-from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, average_w
+from lowrankgan.generators.formats.stylegan2_layout import AVERAGED, MOST_TAPS, average_w
 
 DEFAULTS: dict[str, Any] = {}
 _NOISE = (".noise_const", ".noise_strength")
@@ -101,5 +101,7 @@ def _is_noise(key: str, layer: str) -> bool:
 def _regular(key: str, value: Tensor) -> Tensor:
     """Filters, which are 1-D if they are long, as squares."""
     if key.endswith(".resample_filter") and value.ndim == 1:
+        if len(value) > MOST_TAPS:
+            raise LowRankGANError(f"{key} has {len(value)} taps, expected {MOST_TAPS} at most")
         return value.outer(value)
     return value

@@ -74,7 +74,7 @@ class _Attributes:
     def values(self, key: str, count: int) -> list[float]:
         try:
             values = np.broadcast_to(np.asarray(self.get(key), dtype=np.float64), [count])
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise LowRankGANError(f"{self._name}.{key}: expected {count} numbers") from error
         if not np.isfinite(values).all():
             raise LowRankGANError(f"{self._name}.{key}: expected finite numbers")

@@ -12,12 +12,9 @@ from lowrankgan.generators.readers.pickle_tree import Record
 
 _AVERAGES = {"g_ema": "g", "G_ema": "G", "generator_smooth": "generator"}  # and what is in training
 # Outer ones first, and of two beside each other the average of the weights.
-_WRAPPERS = (
-    "state",
-    "models",
-    "state_dict",
-    *(name for both in _AVERAGES.items() for name in both),
-)
+_WRAPPERS = ("state", "models", *_AVERAGES, "state_dict", *_AVERAGES.values())
+_MAX_BITS = 128
+_MOST_LEVELS = 8  # for a file may hold itself
 
 
 def unwrapped(content: Any) -> dict[str, Any]:
@@ -25,18 +22,22 @@ def unwrapped(content: Any) -> dict[str, Any]:
 
     It may lie in the wrappers of several formats; empty where there is none.
     """
-    for key in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    found = content if isinstance(content, Mapping) else {}
+    found = _levels(content)[-1]
     return {str(key).removeprefix("module."): value for key, value in found.items()}
+
+
+def _levels(content: Any) -> list[Mapping[Any, Any]]:
+    """The content tree, and what lies in one wrapper after another; one empty level at least."""
+    found: list[Mapping[Any, Any]] = []
+    while isinstance(content, Mapping) and len(found) < _MOST_LEVELS:
+        found.append(content)
+        content = next((v for key in _WRAPPERS if isinstance(v := content.get(key), Mapping)), None)
+    return found or [{}]
 
 
 def not_averaged(content: Any) -> tuple[str, ...]:
     """What is assumed of a content tree that has weights in training without their average."""
-    whole = content if isinstance(content, Mapping) else {}
-    for part in (whole, whole.get("models")):
-        networks = part if isinstance(part, Mapping) else {}
+    for networks in _levels(content):
         found = {key for key, value in networks.items() if isinstance(value, Mapping | Record)}
         for average, training in _AVERAGES.items():
             if training in found and average not in found:
@@ -103,6 +104,8 @@ def positive(name: str, value: Any) -> float:
     Raises:
         LowRankGANError: it is something else.
     """
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise LowRankGANError(f"{name} is too large, expected a positive number")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise LowRankGANError(f"{name} is {value!r}, expected a positive number")
     return float(value)

@@ -11,6 +11,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.formats.state_dict import take
 from lowrankgan.generators.stylegan_mapping import MappingNetwork
 
+MOST_TAPS = 64  # of a filter of which a file has one side
 _SAMPLES = 10_000
 AVERAGED = f"the file has no average of w; it is that of {_SAMPLES:,} seeded latents"
 

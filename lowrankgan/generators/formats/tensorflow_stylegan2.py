@@ -15,6 +15,7 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import Checkpoint
 from lowrankgan.generators.formats.state_dict import positive, take
 from lowrankgan.generators.formats.stylegan2_layout import (
+    MOST_TAPS,
     dense_layers,
     layers_of,
     plain_embedding,
@@ -71,7 +72,10 @@ def convert(content: Any, options: Mapping[str, Any]) -> Checkpoint:
         raise LowRankGANError(
             "mapping/LabelEmbed/weight is missing, expected it as label_size is not 0"
         )
-    return Checkpoint("stylegan2", settings, state, "TensorFlow pickle")
+    assumed: tuple[str, ...] = ()
+    if not isinstance(content, tuple | list) and not str(network.get("name")).startswith("Gs"):
+        assumed = ("the file has one network alone, which is taken for the average of the weights",)
+    return Checkpoint("stylegan2", settings, state, "TensorFlow pickle", assumed)
 
 
 def _network(content: Any) -> Mapping[str, Any] | None:
@@ -86,11 +90,13 @@ def _filter(arguments: Mapping[str, Any]) -> Tensor:
     taps = arguments.get("resample_kernel", _KERNEL)
     taps = (1, 1) if taps is None else taps
     try:
+        if len(taps) > MOST_TAPS:
+            raise ValueError
         kernel = torch.tensor([float(tap) for tap in taps])
         kernel = kernel.outer(kernel)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise LowRankGANError(
-            f"resample_kernel is {str(taps)[:40]!r}, expected a list of numbers"
+            f"resample_kernel is {str(taps)[:40]!r}, expected a list of {MOST_TAPS} numbers at most"
         ) from error
     return kernel / kernel.sum()
 

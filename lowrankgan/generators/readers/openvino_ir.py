@@ -5,6 +5,7 @@ expand), every constant is checked against the size of the weight file before it
 nothing is executed.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor
 from lowrankgan.errors import LowRankGANError
 
 _MAX_XML_BYTES = 16 << 20
+_MOST_DIGITS, _MOST_DIMENSIONS = 12, 8  # of the numbers and of the shape of a constant
 _MAX_SHARE = 4  # of the constants, which may overlap, over the bytes of the weights
 _DTYPES: dict[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
@@ -102,7 +104,7 @@ def _parse(xml: Path) -> ElementTree.Element:
         )
     try:
         root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # or an unknown encoding
         raise LowRankGANError(f"{xml}: is not XML ({error})") from error
     if root.tag != "net" or root.get("version") != "10":
         raise LowRankGANError(f'{xml}: expected an OpenVINO graph (<net version="10">)')
@@ -116,6 +118,17 @@ def _attribute(xml: Path, element: ElementTree.Element, name: str) -> str:
     return value
 
 
+def _number(text: str) -> int:
+    """A whole number that a file of weights can mean.
+
+    Raises:
+        ValueError: it is none, or has more digits.
+    """
+    if len(text) > _MOST_DIGITS:
+        raise ValueError
+    return int(text)
+
+
 def _constant(xml: Path, layer: ElementTree.Element, weights: bytes) -> Tensor:
     name, data = _attribute(xml, layer, "name"), layer.find("data")
     if data is None:
@@ -126,11 +139,13 @@ def _constant(xml: Path, layer: ElementTree.Element, weights: bytes) -> Tensor:
             f"{xml}: constant {name!r} is {kind}, expected one of {list(_DTYPES)}"
         )
     try:
-        shape = [int(n) for n in _attribute(xml, data, "shape").split(",") if n.strip()]
-        offset, size = (int(_attribute(xml, data, key)) for key in ("offset", "size"))
+        shape = [_number(n) for n in _attribute(xml, data, "shape").split(",") if n.strip()]
+        offset, size = (_number(_attribute(xml, data, key)) for key in ("offset", "size"))
+        if len(shape) > _MOST_DIMENSIONS:
+            raise ValueError
     except ValueError as error:
         raise LowRankGANError(f"{xml}: constant {name!r} has a malformed number") from error
-    count = int(np.prod(shape, dtype=object)) if shape else 1
+    count = math.prod(shape)
     if min([offset, size, *shape]) < 0 or count * _DTYPES[kind].itemsize != size:
         raise LowRankGANError(f"{xml}: constant {name!r} has shape {shape} but {size} bytes")
     if offset + size > len(weights):

@@ -39,6 +39,7 @@ _OPERATIONS = {
 OPCODES = {op.code.encode("latin1"): op for op in pickletools.opcodes if op.name in _OPERATIONS}
 _MAX_LINE = 256
 _MAX_KEY_LENGTH = 256
+_MAX_BITS = 128  # of an integer: larger ones are no float, or cannot be printed
 _MAX_KEY = 1 << 60  # integers beyond the modulus of their hash could all collide
 _LITERALS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _MARK = object()
@@ -134,6 +135,8 @@ class _Machine:
             case "STACK_GLOBAL" | "REDUCE" | "NEWOBJ" | "BUILD" | "BINPERSID":
                 self._compose(name)
             case _:  # a number, a string or bytes
+                if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
+                    raise ValueError(f"it has an integer of more than {_MAX_BITS} bits")
                 self.stack.append(bytes(argument) if name == "BYTEARRAY8" else argument)
 
     def _extend(self, name: str) -> None:

@@ -70,6 +70,7 @@ OBJECTS: Table = {
     ("__builtin__", "set"): Token(call=_set),
     ("argparse", "Namespace"): Token(new=lambda: _Object("Namespace")),
     ("dnnlib.util", "EasyDict"): Token(new=AttributedDict),
+    ("easydict", "EasyDict"): Token(new=AttributedDict),  # settings in checkpoints of Hammer's runs
     ("dnnlib.tflib.network", "Network"): Token(new=lambda: _Object("Network")),
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): Token(call=_persistent),
 }

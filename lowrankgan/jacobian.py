@@ -72,10 +72,6 @@ class RestrictedJacobian:
         found = progress(self._columns(tangents), "Jacobian columns", len(tangents))
         for index, column in enumerate(found):
             columns[index] = column
-        if not torch.isfinite(columns).all():
-            raise LowRankGANError(
-                "the Jacobian holds values that are not finite; check the weights"
-            )
         return columns
 
     def _columns(self, tangents: Tensor) -> Iterator[Tensor]:
@@ -96,6 +92,10 @@ class RestrictedJacobian:
                 self._chunk //= 2
                 log.warning("out of memory, going on with %d tangents at a time", self._chunk)
                 continue
+            if not torch.isfinite(block).all():
+                raise LowRankGANError(
+                    "the Jacobian holds values that are not finite; check the weights"
+                )
             yield from block
             start += len(block)
 

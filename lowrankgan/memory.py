@@ -16,7 +16,8 @@ def shortage(error: Exception) -> str | None:
         say, None if it is not about memory.
     """
     text = str(error)
-    if not isinstance(error, MemoryError) and "alloc" not in text and "out of memory" not in text:
+    said = any(word in text.lower() for word in ("alloc", "out of memory"))
+    if not isinstance(error, MemoryError) and not said:
         return None
     asked = _ASKED.search(text)
     return asked[1] if asked else "an unknown amount"

@@ -54,6 +54,8 @@ def published_pursuit(gram: Array, lam: float) -> LowRank:
             found = Pursuit(iteration, primal, dual, float(np.mean(sparse != 0)))
             left, values, _ = np.linalg.svd(low)
             rank = int(np.linalg.matrix_rank(low))
+            values *= np.sign(np.sum(left * (low @ left), axis=0))  # L may be indefinite
+            values[rank:] = 0
             return LowRank(spectrum, values, left, rank, found)
     raise LowRankGANError(
         f"the published solver with lambda {lam:g} did not stop within {_MAX_ITERATIONS} iterations"

@@ -17,10 +17,11 @@ Offsets = Sequence[tuple[int, Tensor]]
 
 
 def style_offsets(generator: Generator, layers: Sequence[int]) -> Offsets:
-    """Offsets that change one style by one and the others of its slot as little as can be.
+    """Offsets that come nearest to changing one style by one and no other of its slot.
 
-    By the pseudoinverse of the style weights, in float64: nothing else moves in a slot that has no
-    more styles than w has components.
+    By the pseudoinverse of the style weights, in float64: exactly so in a slot that has no more
+    styles than w has components. Where it has more, styles cannot move one by one, and each moves
+    by less than one, in the mean by the rank of the weights over their number.
     """
     weights = generator.style_weights()
     return [(slot, torch.linalg.pinv(weights[slot].double().cpu()).T) for slot in layers]

@@ -8,7 +8,7 @@ from lowrankgan.style_channels import local_channels
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    (ws, _, masks), layers = analysed(job, generator), layers_of(job, generator)
+    (ws, masks), layers = analysed(job, generator), layers_of(job, generator)
     found = local_channels(
         generator, ws, layers, masks, s["probes"], s["seed"], s["least"], s["directions"]
     )

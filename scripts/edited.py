@@ -12,7 +12,15 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from faces import device_of, generator_of, groups_of, latents_of, masks_of, points_of
+from faces import (
+    device_of,
+    generator_of,
+    groups_of,
+    latents_of,
+    masks_of,
+    points_of,
+    rendered,
+)
 from job import Job
 from lowrankgan.editing import move, offsets
 from lowrankgan.errors import LowRankGANError
@@ -52,7 +60,7 @@ class Faces:
 
     def batches(self, items: Sequence[T]) -> list[list[T]]:
         """What stands for one edit each, in groups of as many as are best rendered together."""
-        return _batches(items, self._generator)
+        return _batches(items, self._generator, self.originals.shape[-1])
 
     @torch.inference_mode()
     def edited(self, faces: Sequence[int], offsets: Tensor, steps: Sequence[float]) -> Tensor:
@@ -79,16 +87,15 @@ def faces_of(job: Job, chosen: Collection[int] | None = None) -> Iterator[Faces]
     generator = generator_of(job)
     latents, seeds = latents_of(job, generator)
     wanted = [i for i, seed in enumerate(seeds) if chosen is None or seed in chosen]
-    empty = True
-    for batch in progress(_batches(wanted, generator), "faces"):
-        with torch.inference_mode():
-            images = generator.render(latents[batch], job.settings["resolution"])
+    empty, side = True, job.settings["resolution"]
+    for batch in progress(_batches(wanted, generator, side), "faces"):
+        images = rendered(generator, latents[batch], side)
         points = points_of(job, images)
         seen = _seen(points, [seeds[i] for i in batch])
         if not seen:
             continue
         empty, shown = False, [batch[k] for k in seen]
-        own, side = [seeds[i] for i in shown], images.shape[-1]
+        own = [seeds[i] for i in shown]
         masks = {
             name: torch.from_numpy(mask).to(images.device)
             for name, mask in masks_of(job, side, [points[k] for k in seen], own).items()
@@ -113,9 +120,10 @@ def _seen(points: Sequence[Points | None], seeds: Sequence[int]) -> list[int]:
     return seen
 
 
-def _batches(items: Sequence[T], generator: Generator) -> list[list[T]]:
-    """Items in groups of as many images as the device renders best together."""
-    size = min(_MOST, max(1, _PIXELS[generator.device.type] // generator.resolution**2))
+def _batches(items: Sequence[T], generator: Generator, side: int) -> list[list[T]]:
+    """Items in groups of as many images as are best rendered, and measured at a side, together."""
+    pixels = max(generator.resolution, side) ** 2
+    size = min(_MOST, max(1, _PIXELS[generator.device.type] // pixels))
     return [list(items[start : start + size]) for start in range(0, len(items), size)]
 
 

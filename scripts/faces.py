@@ -57,12 +57,19 @@ def latents_of(job: Job, generator: Generator) -> tuple[Tensor, list[int]]:
     return latents["ws"].to(generator.device), latents["seeds"].tolist()
 
 
-def analysed(job: Job, generator: Generator) -> tuple[Tensor, Tensor, dict[str, NDArray[np.bool_]]]:
-    """The sampled W+ [N, L, D], images [N, 3, R, R] of them as J sees them, and their masks."""
-    ws, seeds = latents_of(job, generator)
-    with torch.inference_mode():  # one by one, for there may be many
-        images = torch.cat([generator.render(one[None], job.settings["resolution"]) for one in ws])
-    return ws, images, masks_of(job, images.shape[-1], points_of(job, images), seeds)
+def analysed(job: Job, generator: Generator) -> tuple[Tensor, dict[str, NDArray[np.bool_]]]:
+    """The sampled W+ [N, L, D], and the masks of their images as J sees them."""
+    (ws, seeds), side = latents_of(job, generator), job.settings["resolution"]
+    points: list[Points | None] = [None] * len(ws)
+    if any(region.needs_landmarks for region in _regions_of(job).values()):
+        points = [points_of(job, rendered(generator, one[None], side))[0] for one in ws]
+    return ws, masks_of(job, side, points, seeds)
+
+
+@torch.inference_mode()
+def rendered(generator: Generator, ws: Tensor, side: int) -> Tensor:
+    """Images [N, 3, side, side] of W+ [N, L, D], nominally in [-1, 1]."""
+    return generator.render(ws, side)
 
 
 def points_of(job: Job, images: Tensor) -> list[Points | None]:

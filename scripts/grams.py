@@ -65,4 +65,5 @@ def save_directions(job: Job, directions: Mapping[str, Array]) -> None:
     """Write each region's directions, [k, n w_dim] of n groups that move or [k, L, w_dim]."""
     said = {"layers": job.settings["layers"], "splits": job.settings.get("splits", [])}
     metadata = {key: json.dumps(value) for key, value in said.items()}
-    save_file(dict(directions), job.output / "directions.safetensors", metadata)
+    kept = {key: np.ascontiguousarray(rows) for key, rows in directions.items()}
+    save_file(kept, job.output / "directions.safetensors", metadata)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from torch import Tensor
 
-from faces import analysed, generator_of, groups_of
+from faces import analysed, generator_of, groups_of, rendered
 from grams import save_grams
 from job import Job, run
 from lowrankgan.gram import Sensitivity, gram_matrices
@@ -20,7 +20,7 @@ from lowrankgan.linearization import fast_tangents
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
     side = s["resolution"]
-    ws, image, found = analysed(job, generator)
+    ws, found = analysed(job, generator)
     masks = {name: mask[0] for name, mask in found.items()}
     groups = groups_of(s, generator)
     tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype
@@ -35,7 +35,8 @@ def main(job: Job) -> None:
                 file.write(block.float().cpu().numpy().tobytes())
 
         grams = gram_matrices(columns, masks, held, seen)
-    arrays = {"image": to_bytes(to_unit(image))[0], "sensitivity": sensitivity.map()}
+    image = to_bytes(to_unit(rendered(generator, ws, side)))[0]
+    arrays = {"image": image, "sensitivity": sensitivity.map()}
     arrays |= {f"mask/{name}": mask for name, mask in masks.items()}
     taken = ", ".join(sorted(map(str, columns.tangents)))
     save_grams(job, grams, groups, arrays, tangents=taken)

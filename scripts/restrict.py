@@ -14,7 +14,7 @@ from lowrankgan.shrinkage import Grams
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    (ws, _, masks), groups = analysed(job, generator), groups_of(s, generator)
+    (ws, masks), groups = analysed(job, generator), groups_of(s, generator)
     directions = load_file(job.input("subspace") / "directions.safetensors")
     rows = [directions[name] for name in masks]
     tangents = fast_tangents(ws) if s["tangents"] == "fast" else ws.dtype

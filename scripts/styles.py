@@ -8,7 +8,7 @@ from lowrankgan.style_gram import style_gram_matrices
 
 def main(job: Job) -> None:
     s, generator = job.settings, generator_of(job)
-    (ws, _, masks), groups = analysed(job, generator), groups_of(s, generator)
+    (ws, masks), groups = analysed(job, generator), groups_of(s, generator)
     grams = style_gram_matrices(generator, ws, groups, masks, s["probes"], s["seed"])
     save_grams(job, grams, groups, {})
 

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,14 @@ def test_an_image_without_a_face_is_left_out_where_a_region_is_of_landmarks(
     ]
     assert faces_in([1, 0, 1], box=BOX) == [100, 101, 102]
     assert faces_in([1, 0, 1, 1], [101, 103], mouth=MOUTH) == [103]
+
+
+@pytest.mark.parametrize(("resolution", "side", "together"), [(1024, 256, 1), (128, 256, 16)])
+def test_as_many_images_are_together_as_the_larger_of_two_sizes_allows(
+    resolution: int, side: int, together: int
+) -> None:
+    generator: Any = SimpleNamespace(device=torch.device("cpu"), resolution=resolution)
+    assert len(next(iter(edited._batches(range(33), generator, side)))) == together
 
 
 def test_images_of_which_none_has_a_face_are_refused(faces_in: Any) -> None:

@@ -96,6 +96,23 @@ def test_pictures_take_steps_in_the_order_of_faces_and_know_what_missed(tmp_path
     assert found.to_dict() == {"step": {3: 60.0, 1: -0.1}, "missed": {3: True, 1: False}}
 
 
+def test_pictures_show_the_first_faces_that_were_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pd.DataFrame({"face": [7, 7, 9, 9, 11, 11]}).to_csv(tmp_path / "metrics.csv")
+    asked = list[list[int]]()
+
+    def faces_of(job: Job, chosen: list[int]) -> list[SimpleNamespace]:
+        asked.append(chosen)
+        blank = torch.zeros(1, 3, 2, 2)
+        return [SimpleNamespace(originals=blank, masks={"eyes": blank[:, 0] > 0}) for _ in chosen]
+
+    monkeypatch.setattr("picture.faces_of", faces_of)
+    editor = _Editor(Job({"region": "eyes", "faces": 2}, {"metrics": [tmp_path]}, tmp_path))
+    assert asked == [[7, 9]]
+    assert editor.masks.shape == (2, 2, 2)
+
+
 def test_an_edit_that_two_pictures_show_is_rendered_once(tmp_path: Path) -> None:
     rendered = []
 
@@ -243,6 +260,17 @@ def test_matrix_draws_means_in_the_order_of_its_rows(
 ) -> None:
     figure = generalization_matrix(faces, "mse_outside", means)
     np.testing.assert_array_equal(figure.axes[1].lines[0].get_xydata(), [[0.008, 0], [0.009, 1]])
+
+
+def test_a_matrix_of_many_faces_keeps_its_width_and_names_some(
+    faces: pd.DataFrame, means: pd.DataFrame
+) -> None:
+    one = faces[faces["face"] == faces["face"].iloc[0]]
+    many = pd.concat(one.assign(face=face) for face in range(1000))
+    figure = generalization_matrix(many, "mse_outside", means)
+    assert figure.get_size_inches()[0] < 14
+    named = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert named[:2] == ["0", "25"] and len(named) == 40
 
 
 def test_matrix_without_any_reached_face_can_be_drawn(

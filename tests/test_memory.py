@@ -17,6 +17,8 @@ def test_how_much_was_asked_for() -> None:
     on_gpu = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
     assert shortage(on_gpu) == "2.00 GiB"
     assert shortage(MemoryError()) == "an unknown amount"
+    of_cublas = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")
+    assert shortage(of_cublas) == "an unknown amount"
 
 
 def test_other_errors_are_not_about_memory() -> None:

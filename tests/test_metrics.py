@@ -333,6 +333,13 @@ def test_attributes_ignore_position_size_and_rotation(name: str) -> None:
     np.testing.assert_allclose(ATTRIBUTES[name](moved), scores)
 
 
+def test_bootstrap_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=33)
+    whole = bootstrap_interval(values, np.mean, 1, 1000, 0.95)
+    monkeypatch.setattr("lowrankgan.metrics.bootstrap._RESAMPLED", 33 * 7)
+    assert bootstrap_interval(values, np.mean, 1, 1000, 0.95) == whole
+
+
 def test_bootstrap_covers_the_median() -> None:
     values = np.random.default_rng(0).normal(5.0, 1.0, 200)
     low, high = bootstrap_interval(values, np.median, seed=1, resamples=1000, level=0.95)

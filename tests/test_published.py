@@ -20,7 +20,11 @@ def test_the_solver_stops_where_the_authors_does(side: str, inverse: int) -> Non
     assert found.pursuit.iterations == SOLVED[f"{side}_iters_lamb{inverse}"]
     expected = SOLVED[f"{side}_L_lamb{inverse}"]
     values, vectors = np.linalg.eigh(expected)
-    np.testing.assert_allclose(found.eigenvalues, np.sort(abs(values))[::-1], atol=1e-10)
+    ordered = values[np.argsort(-abs(values))]
+    np.testing.assert_allclose(found.eigenvalues, ordered, atol=1e-10)
+    low = found.eigenvectors * found.eigenvalues @ found.eigenvectors.T
+    np.testing.assert_allclose(low, expected, atol=1e-9)
+    assert not found.eigenvalues[found.rank :].any()
     assert found.rank == np.linalg.matrix_rank(expected)
     leading = vectors[:, np.argmax(abs(values))]
     assert abs(found.eigenvectors[:, 0] @ leading) == pytest.approx(1, abs=1e-9)

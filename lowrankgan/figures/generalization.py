@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from lowrankgan.figures.style import FAINT, INK, MUTED, SEQUENTIAL, log_ticks, measure_label, styled
 
 _MOST_ANNOTATED = 10
+_MOST_NAMED = 40  # of more faces, only some are named
+_WIDEST = 10.0  # inches of a heat map
 _UNREACHED: dict[str, Any] = {"facecolor": FAINT, "edgecolor": MUTED, "hatch": "////", "lw": 0}
 
 
@@ -90,7 +92,7 @@ def _scale(values: "pd.Series[float]") -> LogNorm:
 
 def _panels(matrices: Sequence[pd.DataFrame]) -> tuple[Figure, NDArray[np.object_]]:
     sources, faces = matrices[0].shape
-    heat = max(3.2, faces * (0.46 if faces <= _MOST_ANNOTATED else 0.2))
+    heat = min(_WIDEST, max(3.2, faces * (0.46 if faces <= _MOST_ANNOTATED else 0.2)))
     widths = [heat, 1.9]
     size = sum(widths) + 1.2, len(matrices) * (0.27 * sources + 0.4) + 1.1
     figure = Figure(figsize=size, layout="constrained")
@@ -102,7 +104,8 @@ def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> None:
     values = matrix.to_numpy(dtype=float)
     rows, columns = values.shape
     axes.imshow(np.ma.masked_invalid(values), cmap=SEQUENTIAL, norm=norm, aspect="auto")
-    axes.set_xticks(range(columns), [str(face) for face in matrix.columns])
+    named = range(0, columns, math.ceil(columns / _MOST_NAMED))
+    axes.set_xticks(named, [str(matrix.columns[k]) for k in named])
     axes.set_yticks(range(rows), [str(source) for source in matrix.index])
     axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
+_RESAMPLED = 1 << 22  # values at a time
+
 
 def bootstrap_interval(
     values: NDArray[np.floating[Any]],
@@ -37,6 +39,7 @@ def bootstrap_interval(
         statistic,
         vectorized=True,
         n_resamples=resamples,
+        batch=max(1, _RESAMPLED // values.size),
         confidence_level=level,
         method="percentile",
         rng=np.random.default_rng(seed),

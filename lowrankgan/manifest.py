@@ -26,11 +26,12 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
 
     Returns:
         configuration (resolved, as text); seeds of all faces; weights, SHA-256 by package, address
-        or path; versions, machine; code and files, SHA-256 by path; and for each step its stage,
-        key, settings, machine and device that it ran on, seconds, max_rss_mb (None where nobody
-        measured) and the sha256 of its record, which has those of the files.
+        or path; the machine; code and files, SHA-256 by path; and for each step its stage, key,
+        settings, versions of Python and packages, machine and device that it ran on, seconds,
+        max_rss_mb (None where nobody measured) and the sha256 of its record, which has those of
+        the files.
     """
-    described, record = [], {}
+    described = []
     seeds: set[int] = set()
     weights: dict[str, str] = {}
     for folder in steps:
@@ -38,9 +39,10 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
         settings = record["settings"]
         step = {"stage": folder.parent.name, "key": folder.name, "settings": settings}
         step |= {name: record.get(name) for name in ("machine", "device")}
+        step["versions"] = {"python": record.get("python")} | record.get("versions", {})
         described.append(step | _measured(folder) | {"sha256": sha256(folder / RECORD)})
         seeds |= set(settings.get("seeds", ()))
-        for name in ("requirement", "url", "path"):
+        for name in ("requirement", "url", "path", "classifier"):
             if name in settings:
                 pinned = settings["sha256"]  # or what the download had that was trusted
                 weights[settings[name]] = pinned or record["sha256"][f"files/{settings['file']}"]
@@ -54,7 +56,6 @@ def manifest_of(published: Path, steps: Sequence[Path], code: Path) -> dict[str,
         "configuration": (published / "configuration.yaml").read_text(),
         "seeds": sorted(seeds),
         "weights": weights,
-        "versions": {"python": platform.python_version()} | record.get("versions", {}),
         "machine": {
             "platform": platform.platform(),
             "processors": psutil.cpu_count(),
@@ -116,7 +117,8 @@ def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
         path = code / name
         if not path.is_file() or sha256(path) != value:
             found.append(f"{name}: has changed since")
-    for package, version in manifest["versions"].items():
+    versions = [pair for step in manifest["steps"] for pair in step["versions"].items()]
+    for package, version in dict.fromkeys(versions):
         now = platform.python_version() if package == "python" else version_of(package)
         if now != version:
             found.append(f"{package}: was {version}, is {now}")

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from faces import device_of, landmarks_of
 from job import Job
-from lowrankgan.errors import LowRankGANError
 from lowrankgan.metrics.attributes import ATTRIBUTES
 from lowrankgan.metrics.garments import GarmentScores
 from lowrankgan.metrics.identity import FaceIdentity
@@ -26,14 +25,7 @@ def scores_of(job: Job) -> Scores:
     if s["attributes"] == "garments":
         path = Path(s["classifier"])
         verify(path, s["sha256"])
-        classifier = load_classifier(path, device_of())
-        resolution, classes = (classifier.sizes[name] for name in ("resolution", "classes"))
-        if s["resolution"] != resolution or s["label"] >= classes:
-            raise LowRankGANError(
-                f"{path}: judges {resolution} px images of classes 0 to {classes - 1}; "
-                f"edit.resolution is {s['resolution']}, the class is {s['label']}"
-            )
-        return GarmentScores(classifier, s["label"])
+        return GarmentScores(load_classifier(path, device_of()), s["label"])
     landmarks = landmarks_of(job)
 
     def scores(image: Tensor, region: Tensor) -> dict[str, float]:

@@ -1,14 +1,19 @@
 """Train a BigGAN; goes on from the last checkpoint of a run that was stopped."""
 
+import hashlib
+from pathlib import Path
+
 import pandas as pd
 import torch
 from PIL import Image
 
 from faces import device_of
 from job import Job, run
+from lowrankgan import training
 from lowrankgan.generators.checkpoint import save_checkpoint
 from lowrankgan.images import image_grid, to_bytes, to_unit
 from lowrankgan.progress import progress
+from lowrankgan.records import RECORD, sha256
 from lowrankgan.training.data import load
 from lowrankgan.training.generator import export, render
 from lowrankgan.training.settings import Settings
@@ -21,7 +26,8 @@ def main(job: Job) -> None:
     settings = Settings.from_json(job.settings)
     data = load(job.input("dataset") / "training.safetensors")
     trainer = Trainer(settings, data, device_of())
-    folder = job.output.parent / "checkpoint"  # not in the output, which a stopped job loses
+    # Not in the output, which a stopped job loses; by what it is of, for it may outlive that.
+    folder = job.output.parent / "checkpoint" / _origin(job)
     trainer.resume(folder)
     for _ in progress(range(trainer.step, settings.steps), "training steps"):
         trainer.advance()
@@ -32,6 +38,13 @@ def main(job: Job) -> None:
     _samples(trainer, data.classes).save(job.output / "samples.png")
     losses = pd.DataFrame(trainer.losses, columns=["discriminator", "generator"])
     losses.to_csv(job.output / "losses.csv", index_label="step")
+
+
+def _origin(job: Job) -> str:
+    """Digits that tell apart what checkpoints are of, beside settings: the data and the code."""
+    code = sorted(Path(training.__file__).parent.glob("*.py"))
+    hashes = [sha256(path) for path in (job.input("dataset") / RECORD, *code)]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
 
 
 @torch.no_grad()

@@ -192,7 +192,7 @@ def test_groups_and_lists_are_chosen_by_overrides() -> None:
         (
             "+subspace.own={solver: unprojected, layers: [7,8,9], "
             "jacobian: {layers: [8,9], splits: [8]}}",
-            r"own\.jacobian\.splits: cut the layers of J into 1 groups and .* edited into 2",
+            r"own\.jacobian\.splits: cuts the layers of J into 1 groups, and .*own moves into 2",
         ),
         (
             "+subspace.own={solver: unprojected, jacobian: {regions: {}}}",
@@ -249,6 +249,10 @@ def test_a_bad_configuration_is_refused_in_one_line(override: str, message: str)
             r"metric\.attributes: garments needs sample\.label",
         ),
         (
+            ["jacobian.layers=[8,9]", "jacobian.splits=[8]", "edit.layers=[7,8,9]"],
+            r"configuration: jacobian\.splits: cuts .* 1 groups, .* subspace\.\w+ moves",
+        ),
+        (
             [*_OURS_ON_100_COMPONENTS, "sample.analysis_seeds=[0]"],
             r"subspace\.ours\.restricted\.candidates: 128, at most 100 exist",
         ),
@@ -266,6 +270,21 @@ def test_settings_that_do_not_go_together_are_refused(overrides: list[str], mess
 def test_candidates_that_nothing_combines_may_be_more_than_there_are() -> None:
     subspace = load_configuration(_OURS_ON_100_COMPONENTS).subspace["ours"]
     assert subspace.model_dump()["restricted"]["candidates"] == 128
+
+
+def test_groups_are_compared_where_they_are_known_and_used() -> None:
+    load_configuration(
+        [
+            "~generator.layer_resolutions",
+            "jacobian.layers=all",
+            "jacobian.splits=[4]",
+            "edit.layers=[0,1,2,3,4,5,6,7]",
+        ]
+    )
+    split = ["jacobian.layers=all", "jacobian.splits=[8]", "edit.layers=[10,11]"]
+    own = [f"+subspace.{name}.layers=all" for name in ("unprojected", "projected", "constrained")]
+    channels = "+subspace.own={solver: channels, probes: 1, seed: 0, least: 0.1}"
+    load_configuration([*split, *own, channels])
 
 
 def test_fewer_candidates_than_directions_are_refused() -> None:

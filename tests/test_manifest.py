@@ -1,6 +1,7 @@
 """Artefacts are held to what their records and manifests say."""
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lowrankgan.records import RECORD, canonical, check_record, hashes, key_of, 
 from tests.conftest import ROOT
 
 _SETTINGS = {"value": 1, "seeds": [3], "requirement": "mine==1", "sha256": "abc"}
+_VERSIONS = {"python": platform.python_version(), "versions": {"a": "1"}}
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def step(tmp_path: Path) -> Path:
     folder = tmp_path / "results/sample" / key_of("sample", _SETTINGS, {})
     folder.mkdir(parents=True)
     (folder / "latents.bin").write_bytes(b"latents")
-    record = {"settings": _SETTINGS, "inputs": {}, "sha256": hashes(folder), "versions": {"a": "1"}}
+    record = {"settings": _SETTINGS, "inputs": {}, "sha256": hashes(folder)} | _VERSIONS
     (folder / RECORD).write_text(json.dumps(record))
     (folder / "benchmark.tsv").write_text("s\th:m:s\tmax_rss\n2.5\t0:00:02\t100.25\n")
     return folder
@@ -48,6 +50,10 @@ def test_a_manifest_says_what_everything_was_made_with(results: Path, step: Path
     assert verify(results, ROOT) == ([], ["a: was 1, is None"], 4)
     assert verify(results / "mine", ROOT)[0] == []
     assert (manifest["seeds"], manifest["weights"]) == ([3], {"mine==1": "abc"})
+    assert found["versions"] == {"python": platform.python_version(), "a": "1"}
+    other = {**found, "versions": {"a": "2"}}  # made before a package was replaced
+    (results / "mine" / MANIFEST).write_text(json.dumps({**manifest, "steps": [found, other]}))
+    assert verify(results, ROOT)[1] == ["a: was 1, is None", "a: was 2, is None"]
     manifest["code"]["lowrankgan/manifest.py"] = "0" * 64
     (results / "mine" / MANIFEST).write_text(json.dumps(manifest))
     assert "lowrankgan/manifest.py: has changed since" in verify(results, ROOT)[1]

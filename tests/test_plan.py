@@ -267,6 +267,29 @@ def test_directions_that_do_not_fit_are_refused_before_anything_runs(
         _plan(f"+subspace.own={{solver: file, files: {{eyes: {path}}}{layers}}}")
 
 
+def test_a_method_of_files_may_mix_rows_and_offsets(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.ones(512))
+    np.save(tmp_path / "offsets.npy", np.ones([1, 23, 512]))
+    files = f"{{eyes: {tmp_path / 'rows.npy'}, mouth: {tmp_path / 'offsets.npy'}}}"
+    plan = _plan(f"+subspace.own={{solver: file, layers: [4], files: {files}}}")
+    assert "own" in plan.methods
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("edit.resolution=64", r"judges images of 32 px .* edit\.resolution is 64"),
+        ("sample.label=10", r"judges images .* classes 0 to 9; .* the class is 10"),
+        ("sample.other_labels=[11]", r"judges images .* classes 0 to 9; .* the class is 11"),
+    ],
+)
+def test_what_a_classifier_cannot_judge_is_refused_before_anything_runs(
+    override: str, message: str
+) -> None:
+    with pytest.raises(LowRankGANError, match=message):
+        _plan("experiment=biggan_fashion", override)
+
+
 @pytest.mark.parametrize(
     "override", ["edit.resolution=64", "figure.resolution=64", "jacobian.resolution=64"]
 )

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from job import run
+from job import Job, run
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.checkpoint import load_checkpoint, save_checkpoint
 from lowrankgan.generators.loading import build_generator
@@ -220,11 +220,13 @@ def test_idx_files_are_padded(tmp_path: Path) -> None:
 def test_a_folder_of_pictures_by_class(tmp_path: Path) -> None:
     for name, colour in (("b", "red"), ("a", "blue")):
         (tmp_path / name).mkdir()
-        for index in range(3):
+        for index in range(4):
             Image.new("RGB", (12, 8), colour).save(tmp_path / name / f"{index}.png")
     training, held_out = read_folder(tmp_path, 8, held_out_every=3)
     assert training.labels.tolist() == [0, 0, 1, 1]
-    assert held_out.labels.tolist() == [0, 1]
+    assert held_out.labels.tolist() == [0, 0, 1, 1]
+    with pytest.raises(LowRankGANError, match=r"2 pictures would be held out, expected 4 or more"):
+        read_folder(tmp_path, 8, held_out_every=4)
     assert training.pixels[0, :, 0, 0].tolist() == [0, 0, 255]
     save(training, tmp_path / "data.safetensors")
     read = load(tmp_path / "data.safetensors")
@@ -247,6 +249,7 @@ def test_pictures_are_turned_upright_and_broken_orientations_ignored(tmp_path: P
         picture.save(tmp_path / name / "0.png")
         picture.save(tmp_path / name / "1.png", exif=turned)
         picture.save(tmp_path / name / "2.png", exif=b"Exif\0\0no TIFF")
+        picture.save(tmp_path / name / "3.png")
     training, _ = read_folder(tmp_path, 8, held_out_every=3)
     red, blue = [255, 0, 0], [0, 0, 255]
     assert training.pixels[:, :, 0, 0].tolist() == [red, blue, red, blue]
@@ -286,6 +289,28 @@ def test_make_train_hands_its_arguments_on_whole(
     monkeypatch.setenv("ARGS", "schedule.steps=-5")
     assert train_main() == 2
     assert capsys.readouterr().err.startswith("error: configuration: schedule.steps: -5")
+
+
+def test_checkpoints_are_of_one_set_of_data_and_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job({}, {"dataset": [tmp_path]}, tmp_path)
+    (tmp_path / "record.json").write_text("{}")
+    origin = importlib.import_module("train")._origin
+    first = origin(job)
+    assert origin(job) == first
+    (tmp_path / "record.json").write_text('{"other": 1}')
+    second = origin(job)
+    (tmp_path / "trainer.py").write_text("")
+    monkeypatch.setattr("lowrankgan.training.__file__", str(tmp_path / "__init__.py"))
+    assert len({first, second, origin(job)}) == 3
+
+
+def test_a_discriminator_deeper_than_its_images_is_refused() -> None:
+    network = "network={chunk: 3, embedding: 4, channels: [8, 4], discriminator: [4, 4, 4, 4]}"
+    load_training([network])
+    with pytest.raises(LowRankGANError, match="discriminator: 5 blocks, at most 4"):
+        load_training([network.replace("[4, 4, 4, 4]", "[4, 4, 4, 4, 4]")])
 
 
 def test_the_stages_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

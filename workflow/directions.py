@@ -49,9 +49,7 @@ class Directions:
             shape = {"resolution": self._c.jacobian.resolution, "regions": self._sources.regions}
             return Step("channels", own | common | shape, inputs)
         if isinstance(method, FromFile):
-            own["sha256"] = {
-                region: self._file(method, path) for region, path in method.files.items()
-            }
+            own["sha256"] = self._files(method)
             return Step("subspace", own | common)
         if splits := self._c.jacobian_of(method).splits:
             common["splits"] = list(splits)
@@ -75,21 +73,24 @@ class Directions:
             return self._ranked(found, common, method.ranked, seeds)
         return found
 
-    def _file(self, method: FromFile, path: str) -> str:
-        """SHA-256 of a file of directions that fits the generator.
+    def _files(self, method: FromFile) -> dict[str, str]:
+        """SHA-256 by region of the files of directions, which are read now to see that they fit.
 
         Raises:
-            LowRankGANError: it does not fit, or cannot be read.
+            LowRankGANError: one does not fit, or cannot be read.
         """
-        found, generator = hash_of(Path(path)), self._c.generator
-        sizes = read_directions(Path(path)).shape[1:]
-        expected = (generator.num_layers, generator.w_dim)[-len(sizes) :]
-        if any(known not in (None, size) for known, size in zip(expected, sizes, strict=True)):
-            raise LowRankGANError(
-                f"{path}: directions of shape {list(sizes)}, {generator.name} needs "
-                f"{list(expected)}"
-            )
-        if len(sizes) > 1 and method.layers:
+        generator, found, offsets = self._c.generator, dict[str, str](), set[bool]()
+        for region, path in method.files.items():
+            found[region] = hash_of(Path(path))
+            sizes = read_directions(Path(path)).shape[1:]
+            offsets.add(len(sizes) > 1)
+            expected = (generator.num_layers, generator.w_dim)[-len(sizes) :]
+            if any(known not in (None, size) for known, size in zip(expected, sizes, strict=True)):
+                raise LowRankGANError(
+                    f"{path}: directions of shape {list(sizes)}, {generator.name} needs "
+                    f"{list(expected)}"
+                )
+        if method.layers and offsets == {True}:
             raise LowRankGANError(
                 f"{path}: offsets in W+ say themselves which layers move; leave out `layers`"
             )

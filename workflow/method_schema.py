@@ -43,7 +43,7 @@ class Jacobian(Strict):
     """Tangents at a time; null is two on a CPU, and on a GPU as many as half of its free memory
     holds, at most 64."""
     memory_gb: Positive
-    """For the columns of J that are held, where it is computed: 0.4 is all 512 at 256 px, 6.4 at
+    """For the columns of J that are held, where it is computed: 0.41 is all 512 at 256 px, 6.5 at
     1024 px. Of a larger J, blocks are computed more than once."""
     save: bool
     """Keep J itself, 403 MB an image at 256 px."""

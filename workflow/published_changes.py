@@ -17,7 +17,7 @@ def hash_of_published(path: Path) -> str:
     """
     found = hash_of(path)
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = [
                 [*(row[name] for name in _WORDS), *(float(row[name]) for name in _NUMBERS)]
                 for row in csv.DictReader(stream, strict=True)

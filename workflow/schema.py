@@ -38,7 +38,7 @@ class Sample(Strict):
     """Classes that the directions found on `label` are tested on too."""
     analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     first_test_seed: Seed
-    test_faces: Annotated[int, Field(ge=1, le=100_000)]
+    test_faces: Annotated[int, Field(ge=1, le=10_000)]
 
     @property
     def test_seeds(self) -> tuple[int, ...]:
@@ -334,12 +334,15 @@ class Configuration(Strict):
     def _check_sizes(self, key: str, method: Method, own: Jacobian, alone: bool) -> None:
         """Numbers of directions against the number d of columns of J, where that is known."""
         groups, edited = (self._groups(at, own) for at in (own.layers, self.layers_of(method)))
+        if isinstance(method, Channels | FromFile) or not groups or not edited:
+            return
         if groups != edited:
+            where = f"{key}.jacobian.splits" if "splits" in method.jacobian else "jacobian.splits"
             raise ValueError(
-                f"{key}.jacobian.splits: cut the layers of J into {groups} groups and those that "
-                f"are edited into {edited}; expected as many"
+                f"{where}: cuts the layers of J into {groups} groups, and those that {key} moves "
+                f"into {edited}; expected as many"
             )
-        if not groups or self.generator.w_dim is None:
+        if self.generator.w_dim is None:
             return
         d = groups * self.generator.w_dim
         if isinstance(method, Ruled) and method.rule == "rank":

@@ -8,6 +8,7 @@ from typing import Any
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import canonical
 from lowrankgan.regions import build_region, region_mask
+from lowrankgan.training.classifier_sizes import classifier_sizes
 from lowrankgan.weights import hash_of
 from workflow.generator_schema import Download, Generator, LocalFile, Package
 from workflow.region_schema import Region
@@ -62,12 +63,22 @@ class Sources:
         return inputs
 
     def scores(self, sample: Step) -> dict[str, Any]:
-        """Settings of a step that scores attributes of edits of some faces."""
+        """Settings of a step that scores attributes of edits of some faces.
+
+        Raises:
+            LowRankGANError: the classifier is of other images.
+        """
         settings: dict[str, Any] = {"attributes": self.c.metric.attributes}
         if self.c.metric.attributes == "garments" and self.c.metric.classifier:
-            path = Path(self.c.metric.classifier.path)
-            settings |= {"classifier": str(path), "sha256": hash_of(path)}
-            settings["label"] = sample.settings["label"]
+            path, label = Path(self.c.metric.classifier.path), sample.settings["label"]
+            sizes = classifier_sizes(path)
+            if self.c.edit.resolution != sizes["resolution"] or label >= sizes["classes"]:
+                raise LowRankGANError(
+                    f"{path}: judges images of {sizes['resolution']} px and of classes 0 to "
+                    f"{sizes['classes'] - 1}; edit.resolution is {self.c.edit.resolution}, the "
+                    f"class is {label}"
+                )
+            settings |= {"classifier": str(path), "sha256": hash_of(path), "label": label}
         return settings
 
     def scored_inputs(self, sample: Step) -> dict[str, list[Step]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.records import canonical
+from lowrankgan.weights import hash_of
 from workflow.steps import Step, lineage
 from workflow.train_schema import PictureFolder, Training
 
@@ -49,7 +50,7 @@ def unroll_training(training: Training) -> TrainPlan:
 
 
 def _data(training: Training) -> dict[str, Any]:
-    """Plain values of the data, in which a folder is identified by its files and their sizes."""
+    """Plain values of the data, in which a folder is identified by its files and their content."""
     values = training.data.model_dump(mode="json")
     if not isinstance(training.data, PictureFolder):
         return values
@@ -57,5 +58,5 @@ def _data(training: Training) -> dict[str, Any]:
     if not path.is_dir():
         raise LowRankGANError(f"{path}: is no folder; data.path holds one folder for each class")
     files = sorted(file for file in path.glob("*/*") if file.is_file())
-    listed = [[str(file.relative_to(path)), file.stat().st_size] for file in files]
+    listed = [[str(file.relative_to(path)), hash_of(file)] for file in files]
     return values | {"files": hashlib.sha256(canonical(listed).encode()).hexdigest()}

@@ -50,6 +50,16 @@ class Network(Strict):
     channels: Widths
     discriminator: Widths
 
+    @model_validator(mode="after")
+    def _shallow_enough(self) -> Self:
+        most = len(self.channels) + 2  # blocks that halve 4 * 2 ** (len(channels) - 1) px, and one
+        if len(self.discriminator) > most:
+            raise ValueError(
+                f"discriminator: {len(self.discriminator)} blocks, at most {most} for the "
+                f"resolution that {len(self.channels)} channels give"
+            )
+        return self
+
 
 class Schedule(Strict):
     """See `lowrankgan.training.settings.Settings`."""

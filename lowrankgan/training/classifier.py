@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.progress import progress
+from lowrankgan.training.classifier_sizes import KEY, classifier_sizes
 from lowrankgan.training.data import LabelledImages
 
 _CHANNELS = (16, 32, 64)
 _FEATURES = 64
 _BATCH = 500  # of evaluation
-_KEY = "classifier"
 
 
 class Classifier(nn.Module):
@@ -89,7 +89,7 @@ def judge(
 def save_classifier(classifier: Classifier, path: Path) -> None:
     """Write as safetensors, sizes as metadata."""
     state = {key: value.cpu().contiguous() for key, value in classifier.state_dict().items()}
-    save_file(state, path, {_KEY: json.dumps(classifier.sizes)})
+    save_file(state, path, {KEY: json.dumps(classifier.sizes)})
 
 
 def load_classifier(path: Path, device: torch.device) -> Classifier:
@@ -98,12 +98,9 @@ def load_classifier(path: Path, device: torch.device) -> Classifier:
     Raises:
         LowRankGANError: the file is missing, broken, or not one of this project.
     """
+    classifier = Classifier(**classifier_sizes(path))
     try:
-        with safe_open(path, framework="pt") as file:
-            sizes = json.loads((file.metadata() or {})[_KEY])
-            state = file.get_tensors()
-        classifier = Classifier(**sizes)
-        classifier.load_state_dict(state)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        classifier.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise LowRankGANError(f"{path}: is missing or not a classifier ({error})") from error
     return classifier.to(device).requires_grad_(False).eval()

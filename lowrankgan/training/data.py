@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 
+_LEAST_HELD_OUT = 4  # two halves of which have a covariance each
 _IMAGES, _LABELS = 0x00000803, 0x00000801
 
 
@@ -74,6 +75,11 @@ def read_folder(
     if len(listed) < 2 or min(map(len, listed)) < 2:
         raise LowRankGANError(
             f"{folder}: expected two folders or more, one for each class, of two pictures or more"
+        )
+    if (number := sum(len(files[::held_out_every]) for files in listed)) < _LEAST_HELD_OUT:
+        raise LowRankGANError(
+            f"{folder}: {number} pictures would be held out, expected {_LEAST_HELD_OUT} or more; "
+            "add pictures, or lower data.held_out_every"
         )
     kept = [[path for i, path in enumerate(files) if i % held_out_every] for files in listed]
     held_out = [files[::held_out_every] for files in listed]

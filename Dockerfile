@@ -1,5 +1,4 @@
-# docker build -t lowrankgan . && docker run --gpus all -v "$PWD/results:/lowrankgan/results" lowrankgan
-# apptainer build lowrankgan.sif docker-daemon://lowrankgan:latest
+# docker build -t lowrankgan .    how to run it: docs/cluster.md
 FROM python:3.11-slim-bookworm
 # hadolint ignore=DL3008
 RUN apt-get update \

@@ -1,4 +1,5 @@
 # Low-Rank Subspaces in GANs, from sampled faces to tables, figures and a report.
+# `make run` keeps a second `make run` out of this folder; what is started by hand is not kept out.
 #   snakemake                                        the default experiment
 #   snakemake --config experiment=ffhq set="region=[eyes,mouth] sample.psi=0.5"
 # Results for people lie in results/<experiment>/, cached steps in results/<stage>/<key>/.

@@ -93,7 +93,11 @@ def run(generator: Generator, ws: Tensor, settings: Mapping[str, Any]) -> dict[s
     exact = _exact(generator, ws, side, min(count, _COMPARED))
     whole = {"published": side * side / len(rows), "vmap(jvp)": d / together}
     whole |= {f"linearised {name}": 1.0 for name in engines}
-    whole |= {f"forward x {batch}": d / (count // batch * batch) for batch in s["batches"]}
+    whole |= {
+        f"forward x {batch}": d / (count // batch * batch)
+        for batch in s["batches"]
+        if batch <= count
+    }
     scaled = {name: np.array(found) * whole.get(name, d / count) for name, found in times.items()}
     for name in engines:
         scaled[name] = scaled[name] + scaled.pop(f"linearised {name}")

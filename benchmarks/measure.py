@@ -44,9 +44,9 @@ def _synchronize() -> None:
 
 
 def peak_memory() -> float:
-    """Largest memory of this process so far in GB: of the GPU if there is one, else resident."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
+    """Largest memory of this process so far in GB: of the GPU if it is used, else resident."""
+    if torch.cuda.is_available() and (used := torch.cuda.max_memory_allocated()):
+        return used / 1e9
     # Not getrusage's ru_maxrss, which a process takes over from the one that started it.
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e9
@@ -57,9 +57,9 @@ def device_of() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def machine() -> dict[str, Any]:
+def machine(device: torch.device) -> dict[str, Any]:
     """What made the numbers: device, its load at the time, versions, date and commit."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if device.type == "cuda" else None
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

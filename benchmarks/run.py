@@ -50,10 +50,11 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         LowRankGANError: weights cannot be had, or a section's settings do not fit them.
     """
-    results: dict[str, Any] = {"machine": machine(), "settings": settings}
+    device = device_of() if "random" in settings else torch.device("cpu")
+    results: dict[str, Any] = {"machine": machine(device), "settings": settings}
     with tempfile.TemporaryDirectory() as folder:
         if "random" in settings:
-            generator: Generator = random_stylegan2(**settings["random"]).to(device_of())
+            generator: Generator = random_stylegan2(**settings["random"]).to(device)
         else:
             keep_freed_memory()
             configuration = load_configuration(settings["overrides"])

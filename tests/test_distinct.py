@@ -1,9 +1,15 @@
 """Attributes of their own, and what they change."""
 
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from job import Job
 from lowrankgan.distinct import angles, colour_shift, distinct
 
 
@@ -48,3 +54,42 @@ def test_a_filter_of_colour_is_all_tint_and_an_edge_none() -> None:
     assert found["red_green"].tolist() == pytest.approx([0.2, 0], abs=1e-6)
     assert found["blue_yellow"].tolist() == pytest.approx([-0.3, 0], abs=1e-6)
     assert found["brightness"].tolist() == pytest.approx([0, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("reached", [[True, False], [False, False]])
+def test_a_direction_that_no_face_reached_keeps_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: list[bool]
+) -> None:
+    """And of the faces, the first that were measured are shown, whatever their seeds."""
+    step = importlib.import_module("distinct")
+    table = [
+        {"region": "eyes", "direction": k + 1, "face": face, "target": "mse", "step": 1.0}
+        | {"reached": reached[k]}
+        for face in (7, 9)
+        for k in range(2)
+    ]
+    pd.DataFrame(table).to_csv(tmp_path / "metrics.csv", index=False)
+
+    def faces_of(job: Job, chosen: list[int]) -> list[SimpleNamespace]:
+        assert chosen == [7]
+        face = SimpleNamespace(seeds=chosen, originals=torch.zeros(1, 3, 8, 8))
+        face.masks = {"eyes": torch.eye(8, dtype=torch.bool)[None]}
+        face.directions = lambda folder: {"eyes": torch.eye(2, 4)[:, None]}
+        face.batches = lambda items: [list(items)]
+        face.edited = lambda faces, offsets, steps: torch.full((len(steps), 3, 8, 8), 0.5)
+        return [face]
+
+    trunk = SimpleNamespace(
+        features=lambda images: images,
+        distance_map=lambda one, other: (one - other).square().mean(1),
+    )
+    monkeypatch.setattr(step, "faces_of", faces_of)
+    monkeypatch.setattr(step, "perceptual_of", lambda job, net: trunk)
+    monkeypatch.setattr(step, "scores_of", lambda job: lambda image, mask: {"smile": 1.0})
+    settings = {"target": "mse", "faces": 1, "apart": 0.5, "degrees": 45.0}
+    folders = {"metrics": [tmp_path], "subspace": [tmp_path]}
+    step.main(Job(settings, folders, tmp_path))
+    found = pd.read_csv(tmp_path / "attributes.csv")
+    assert found[["region", "direction"]].to_numpy().tolist() == [["eyes", 1], ["eyes", 2]]
+    assert found["distinct"].tolist() == reached
+    assert found["brightness"].notna().tolist() == reached

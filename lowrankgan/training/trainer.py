@@ -1,4 +1,7 @@
-"""Adversarial training of a BigGAN (Brock et al., arXiv 1809.11096) that resumes bit for bit."""
+"""Adversarial training of a BigGAN (Brock et al., arXiv 1809.11096).
+
+On a CPU it resumes bit for bit.
+"""
 
 import copy
 import json

@@ -54,6 +54,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     results: dict[str, Any] = {"machine": machine(device), "settings": settings}
     with tempfile.TemporaryDirectory() as folder:
         if "random" in settings:
+            torch.backends.cudnn.allow_tf32 = False  # as `load_generator` has it
             generator: Generator = random_stylegan2(**settings["random"]).to(device)
         else:
             keep_freed_memory()

@@ -9,6 +9,7 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.manifest import verify
+from lowrankgan.memory import shortage
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,6 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.command(chosen)
     except LowRankGANError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        asked = shortage(error)
+        if asked is None:
+            raise
+        print(f"error: memory is too small, {asked} more were asked for", file=sys.stderr)
         return 1
     return 0
 

@@ -117,7 +117,10 @@ def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
         path = code / name
         if not path.is_file() or sha256(path) != value:
             found.append(f"{name}: has changed since")
-    versions = [pair for step in manifest["steps"] for pair in step["versions"].items()]
+    told = [
+        part.get("versions", {}) for part in (manifest, *manifest["steps"])
+    ]  # first in old ones
+    versions = [pair for one in told for pair in one.items()]
     for package, version in dict.fromkeys(versions):
         now = platform.python_version() if package == "python" else version_of(package)
         if now != version:

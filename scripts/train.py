@@ -9,7 +9,7 @@ from PIL import Image
 
 from faces import device_of
 from job import Job, run
-from lowrankgan import training
+from lowrankgan import generators, training
 from lowrankgan.generators.checkpoint import save_checkpoint
 from lowrankgan.images import image_grid, to_bytes, to_unit
 from lowrankgan.progress import progress
@@ -42,7 +42,11 @@ def main(job: Job) -> None:
 
 def _origin(job: Job) -> str:
     """Digits that tell apart what checkpoints are of, beside settings: the data and the code."""
-    code = sorted(Path(training.__file__).parent.glob("*.py"))
+    code = [
+        path
+        for package in (training, generators)
+        for path in sorted(Path(package.__path__[0]).glob("*.py"))
+    ]
     hashes = [sha256(path) for path in (job.input("dataset") / RECORD, *code)]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
 

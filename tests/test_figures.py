@@ -271,6 +271,9 @@ def test_a_matrix_of_many_faces_keeps_its_width_and_names_some(
     assert figure.get_size_inches()[0] < 14
     named = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert named[:2] == ["0", "25"] and len(named) == 40
+    assert not len(figure.axes[0].get_xticks(minor=True))
+    few = generalization_matrix(faces, "mse_outside", means)
+    assert len(few.axes[0].get_xticks(minor=True)) == faces["face"].nunique() + 1
 
 
 def test_matrix_without_any_reached_face_can_be_drawn(

@@ -54,6 +54,10 @@ def test_a_manifest_says_what_everything_was_made_with(results: Path, step: Path
     other = {**found, "versions": {"a": "2"}}  # made before a package was replaced
     (results / "mine" / MANIFEST).write_text(json.dumps({**manifest, "steps": [found, other]}))
     assert verify(results, ROOT)[1] == ["a: was 1, is None", "a: was 2, is None"]
+    old = {key: value for key, value in found.items() if key != "versions"}
+    older = {**manifest, "steps": [old], "versions": {"a": "3"}}
+    (results / "mine" / MANIFEST).write_text(json.dumps(older))
+    assert verify(results, ROOT) == ([], ["a: was 3, is None"], 4)
     manifest["code"]["lowrankgan/manifest.py"] = "0" * 64
     (results / "mine" / MANIFEST).write_text(json.dumps(manifest))
     assert "lowrankgan/manifest.py: has changed since" in verify(results, ROOT)[1]

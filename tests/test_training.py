@@ -181,6 +181,10 @@ def test_classifier_learns_and_is_read_back(data: LabelledImages, tmp_path: Path
     (tmp_path / "broken").write_bytes(b"x")
     with pytest.raises(LowRankGANError, match="is missing or not a classifier"):
         load_classifier(tmp_path / "broken", CPU)
+    classifier.sizes["resolution"] = 1 << 40
+    save_classifier(classifier, tmp_path / "huge")
+    with pytest.raises(LowRankGANError, match=r"not a classifier \(its sizes are"):
+        load_classifier(tmp_path / "huge", CPU)
 
 
 def test_frechet_distance_of_known_normal_distributions() -> None:
@@ -301,9 +305,13 @@ def test_checkpoints_are_of_one_set_of_data_and_code(
     assert origin(job) == first
     (tmp_path / "record.json").write_text('{"other": 1}')
     second = origin(job)
-    (tmp_path / "trainer.py").write_text("")
-    monkeypatch.setattr("lowrankgan.training.__file__", str(tmp_path / "__init__.py"))
-    assert len({first, second, origin(job)}) == 3
+    found = {first, second}
+    (tmp_path / "code.py").write_text("")
+    for package in ("training", "generators"):
+        with monkeypatch.context() as changed:
+            changed.setattr(f"lowrankgan.{package}.__path__", [str(tmp_path)])
+            found.add(origin(job))
+    assert len(found) == 4
 
 
 def test_a_discriminator_deeper_than_its_images_is_refused() -> None:

@@ -38,7 +38,7 @@ class Sample(Strict):
     """Classes that the directions found on `label` are tested on too."""
     analysis_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
     first_test_seed: Seed
-    test_faces: Annotated[int, Field(ge=1, le=10_000)]
+    test_faces: Annotated[int, Field(ge=1, le=100_000)]
 
     @property
     def test_seeds(self) -> tuple[int, ...]:

@@ -107,7 +107,8 @@ def _draw_matrix(axes: Axes, matrix: pd.DataFrame, norm: LogNorm) -> None:
     named = range(0, columns, math.ceil(columns / _MOST_NAMED))
     axes.set_xticks(named, [str(matrix.columns[k]) for k in named])
     axes.set_yticks(range(rows), [str(source) for source in matrix.index])
-    axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
+    if columns <= _MOST_NAMED:  # lines between more would hide them
+        axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=1.2)
     axes.tick_params(which="both", length=0)

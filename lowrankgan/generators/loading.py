@@ -21,6 +21,7 @@ from lowrankgan.generators.mobilestylegan import MobileStyleGAN
 from lowrankgan.generators.progan import ProGAN
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.generators.stylegan3 import StyleGAN3
+from lowrankgan.memory import shortage
 
 ARCHITECTURES: dict[str, type[Generator]] = {
     "biggan": BigGAN,
@@ -56,6 +57,8 @@ def build_generator(checkpoint: Checkpoint) -> Generator:
     try:
         return architecture(checkpoint.state, **checkpoint.settings)
     except MALFORMED as error:
+        if shortage(error):
+            raise
         raise LowRankGANError(
             f"{checkpoint.architecture}: a setting is missing or malformed ({reason_of(error)})"
         ) from error

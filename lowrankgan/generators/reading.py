@@ -23,6 +23,7 @@ from lowrankgan.generators.formats import (
 from lowrankgan.generators.formats.state_dict import not_averaged
 from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
+from lowrankgan.memory import shortage
 
 FORMATS: tuple[ModuleType, ...] = (
     own,
@@ -62,6 +63,8 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
     except LowRankGANError as error:
         raise LowRankGANError(f"{path}: {error}") from error
     except MALFORMED as error:
+        if shortage(error):
+            raise
         raise LowRankGANError(f"{path}: is malformed ({reason_of(error)})") from error
     rest = {key: value for key, value in options.items() if key not in chosen}
     return replace(

@@ -12,7 +12,7 @@ from lowrankgan.generators.base import pixel_norm
 from lowrankgan.generators.formats.state_dict import positive, take
 
 _LEAK = 0.2
-_MOST = 1 << 14
+_MOST = 1 << 15
 
 
 class MappingNetwork(nn.Module):

@@ -47,10 +47,12 @@ def test_the_most_local_channels_are_found_and_moved_alone() -> None:
 
     # Asked for a strong one, it is among the strongest, and more local than the others there.
     (strong,) = local_channels(generator, ws, layers, {"box": mask}, 400, 0, 0.5, 1)["box"]
-    kept = [
-        (r, o) for (r, o), s in zip(ratios, strengths, strict=True) if s > 0.45 * max(strengths)
-    ]
+    # Strengths are estimated, so that it may be a little less strong than half of the strongest.
+    kept, surely = (
+        [pair for pair, s in zip(ratios, strengths, strict=True) if s > least * max(strengths)]
+        for least in (0.45, 0.55)
+    )
     assert len(kept) < len(ratios) / 2
     cosines = [float((torch.from_numpy(strong) * offset).sum()) for _, offset in kept]
     assert max(cosines) > 1 - 1e-9
-    assert kept[int(np.argmax(cosines))][0] > 0.8 * max(ratio for ratio, _ in kept)
+    assert kept[int(np.argmax(cosines))][0] > 0.8 * max(ratio for ratio, _ in surely)

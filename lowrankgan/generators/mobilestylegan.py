@@ -60,8 +60,9 @@ class MobileStyleGAN(Generator):
                 )
                 self.to_rgb = _ToRGB(self.w_dim, widths[-1])
                 self.register_buffer("w_mean", torch.empty(self.w_dim))
+            # Copies, for where a file has them they are not aligned, and last digits would differ.
             known = {"w_mean": torch.zeros(self.w_dim), **state}
-            self.load_state_dict(known, assign=True)
+            self.load_state_dict({key: value.clone() for key, value in known.items()}, assign=True)
         except (LookupError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()
             raise LowRankGANError(f"not the weights of a MobileStyleGAN: {reason}") from error

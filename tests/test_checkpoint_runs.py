@@ -24,7 +24,7 @@ _SHORT = (
 @pytest.mark.parametrize(
     ("experiment", "checkpoint"),
     [
-        ("stylegan2_random", "nv_sg2ada_uncond_r32.pkl"),
+        ("stylegan2_random", "rosinality_uncond_r32.pt"),
         ("stylegan3_random", "nv_sg3t_uncond_r32.pkl"),
         ("biggan_random", "ajbrock_biggan_r128.pth"),
     ],

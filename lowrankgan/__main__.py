@@ -9,7 +9,7 @@ from typing import Any
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.manifest import verify
-from lowrankgan.memory import shortage
+from lowrankgan.memory import shortage_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,10 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
-        asked = shortage(error)
-        if asked is None:
-            raise
-        print(f"error: memory is too small, {asked} more were asked for", file=sys.stderr)
+        print(f"error: {shortage_line(error)}", file=sys.stderr)
         return 1
     return 0
 

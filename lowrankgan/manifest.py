@@ -117,10 +117,8 @@ def _changed(manifest: Mapping[str, Any], code: Path) -> list[str]:
         path = code / name
         if not path.is_file() or sha256(path) != value:
             found.append(f"{name}: has changed since")
-    told = [
-        part.get("versions", {}) for part in (manifest, *manifest["steps"])
-    ]  # first in old ones
-    versions = [pair for one in told for pair in one.items()]
+    parts = (manifest, *manifest["steps"])  # manifests of old have versions of their own alone
+    versions = [pair for part in parts for pair in part.get("versions", {}).items()]
     for package, version in dict.fromkeys(versions):
         now = platform.python_version() if package == "python" else version_of(package)
         if now != version:

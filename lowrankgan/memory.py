@@ -21,3 +21,15 @@ def shortage(error: Exception) -> str | None:
         return None
     asked = _ASKED.search(text)
     return asked[1] if asked else "an unknown amount"
+
+
+def shortage_line(error: Exception) -> str:
+    """What a person is told of an error in one line.
+
+    Raises:
+        Exception: the error itself, which is not about memory and keeps its traceback.
+    """
+    asked = shortage(error)
+    if asked is None:
+        raise error
+    return f"memory is too small, {asked} more were asked for; use a larger machine"

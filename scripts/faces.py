@@ -61,7 +61,7 @@ def analysed(job: Job, generator: Generator) -> tuple[Tensor, dict[str, NDArray[
     """The sampled W+ [N, L, D], and the masks of their images as J sees them."""
     (ws, seeds), side = latents_of(job, generator), job.settings["resolution"]
     points: list[Points | None] = [None] * len(ws)
-    if any(region.needs_landmarks for region in _regions_of(job).values()):
+    if _asks_for_landmarks(job):
         points = [points_of(job, rendered(generator, one[None], side))[0] for one in ws]
     return ws, masks_of(job, side, points, seeds)
 
@@ -77,7 +77,7 @@ def points_of(job: Job, images: Tensor) -> list[Points | None]:
 
     They are NaN where no face was found.
     """
-    if not any(region.needs_landmarks for region in _regions_of(job).values()):
+    if not _asks_for_landmarks(job):
         return [None] * len(images)
     return list(landmarks_of(job)(to_unit(images))[0])
 
@@ -95,6 +95,10 @@ def masks_of(
             found = [region_mask(name, region, side)] * len(seeds)
         masks[name] = np.stack(found)
     return masks
+
+
+def _asks_for_landmarks(job: Job) -> bool:
+    return any(region.needs_landmarks for region in _regions_of(job).values())
 
 
 def _regions_of(job: Job) -> dict[str, Region]:

@@ -17,7 +17,7 @@ import psutil
 from safetensors import SafetensorError
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.memory import shortage
+from lowrankgan.memory import shortage_line
 from lowrankgan.records import RECORD, check_record, hashes, unpacked, version_of
 
 _PACKAGES = (
@@ -78,11 +78,7 @@ def run(main: Callable[[Job], None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
-        asked = shortage(error)
-        if asked is None:
-            raise
-        line = f"error: memory is too small, {asked} more were asked for; use a larger machine"
-        print(line, file=sys.stderr)
+        print(f"error: {shortage_line(error)}", file=sys.stderr)
         sys.exit(1)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -127,6 +127,12 @@ class FurtherFaces(Strict):
     faces: Count
     first_seed: Seed
 
+    @model_validator(mode="after")
+    def _seeded(self) -> Self:
+        if self.latents[-1] >= 2**32:
+            raise ValueError("seeds of its faces reach 2**32")
+        return self
+
     @property
     def latents(self) -> tuple[int, ...]:
         """Seeds of the faces."""

@@ -301,8 +301,6 @@ class Configuration(Strict):
                     raise ValueError(
                         f"{key}.{part}: test faces must be unseen (first shared: {shared[0]})"
                     )
-                if further and max(further.latents) >= 2**32:
-                    raise ValueError(f"{key}.{part}: seeds of its faces reach 2**32")
             restricted = method.restricted
             if restricted and restricted.candidates < self.edit.directions:
                 told = f"{key}.restricted.candidates: {restricted.candidates}"
@@ -384,9 +382,10 @@ class Configuration(Strict):
         return Jacobian.model_validate(self.jacobian.model_dump() | own)
 
     @property
-    def jacobians(self) -> list[Jacobian]:
-        """That of the experiment, and those of methods with settings of their own."""
-        return [self.jacobian, *map(self.jacobian_of, self.subspace.values())]
+    def analysis_resolutions(self) -> set[int]:
+        """Of the Jacobian, and of those of methods with settings of their own."""
+        own = map(self.jacobian_of, self.subspace.values())
+        return {jacobian.resolution for jacobian in (self.jacobian, *own)}
 
     def values(self, rule: str) -> tuple[float | str, ...]:
         """The list of the factorization that a rule sweeps."""

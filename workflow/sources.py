@@ -35,10 +35,10 @@ class Sources:
         self.c = configuration
         self.regions = _regions(configuration.region)
         self.analysed = _regions(configuration.jacobian.regions) | self.regions
-        for resolution in (configuration.edit.resolution, configuration.figure.resolution):
+        for resolution in {configuration.edit.resolution, configuration.figure.resolution}:
             _draw(self.regions, resolution)
-        for jacobian in configuration.jacobians:
-            _draw(self.analysed, jacobian.resolution)
+        for resolution in configuration.analysis_resolutions:
+            _draw(self.analysed, resolution)
         self.generator = [_convert(configuration.generator)]
         self.perceptual = [_fetch(configuration.metric.perceptual)]
         self.landmarks = [_fetch(configuration.metric.landmarks)]

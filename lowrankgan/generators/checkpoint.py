@@ -1,7 +1,8 @@
 """What every reader of a checkpoint format returns, and every generator is built from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ from torch import Tensor
 
 from lowrankgan.errors import LowRankGANError
 from lowrankgan.files import replacing
+from lowrankgan.memory import shortage
 
 METADATA_KEY = "lowrankgan"
 
 
-# What comes of sizes and settings in a file that no check has foreseen.
-MALFORMED = (
+_MALFORMED = (
     *(TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, MemoryError),
     AttributeError,
 )
@@ -51,9 +52,23 @@ class Checkpoint:
         }
 
 
-def reason_of(error: Exception) -> str:
-    """The first line of what an error says, or its kind where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+@contextmanager
+def refused_as(what: str) -> Iterator[None]:
+    """Give what comes of sizes and settings in a file, and no check has foreseen, in one line.
+
+    Args:
+        what: the line says before the reason.
+
+    Raises:
+        LowRankGANError: something was malformed. Memory that runs out is told as it is.
+    """
+    try:
+        yield
+    except _MALFORMED as error:
+        if shortage(error):
+            raise
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise LowRankGANError(f"{what} ({reason})") from error
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

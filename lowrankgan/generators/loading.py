@@ -10,18 +10,12 @@ from lowrankgan.errors import LowRankGANError
 from lowrankgan.generators.base import Generator
 from lowrankgan.generators.biggan import BigGAN
 from lowrankgan.generators.biggan_deep import BigGANDeep
-from lowrankgan.generators.checkpoint import (
-    MALFORMED,
-    Checkpoint,
-    load_checkpoint,
-    reason_of,
-)
+from lowrankgan.generators.checkpoint import Checkpoint, load_checkpoint, refused_as
 from lowrankgan.generators.dcgan import DCGAN
 from lowrankgan.generators.mobilestylegan import MobileStyleGAN
 from lowrankgan.generators.progan import ProGAN
 from lowrankgan.generators.stylegan2 import StyleGAN2
 from lowrankgan.generators.stylegan3 import StyleGAN3
-from lowrankgan.memory import shortage
 
 ARCHITECTURES: dict[str, type[Generator]] = {
     "biggan": BigGAN,
@@ -54,14 +48,8 @@ def build_generator(checkpoint: Checkpoint) -> Generator:
                 f"generator.options.{name}: unknown to {checkpoint.architecture}, "
                 f"expected one of {known}"
             )
-    try:
+    with refused_as(f"{checkpoint.architecture}: a setting is missing or malformed"):
         return architecture(checkpoint.state, **checkpoint.settings)
-    except MALFORMED as error:
-        if shortage(error):
-            raise
-        raise LowRankGANError(
-            f"{checkpoint.architecture}: a setting is missing or malformed ({reason_of(error)})"
-        ) from error
 
 
 def load_generator(path: Path, device: torch.device | str = "cpu") -> Generator:

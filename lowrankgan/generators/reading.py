@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from lowrankgan.errors import LowRankGANError
-from lowrankgan.generators.checkpoint import MALFORMED, Checkpoint, reason_of
+from lowrankgan.generators.checkpoint import Checkpoint, refused_as
 from lowrankgan.generators.formats import (
     ajbrock_biggan,
     dcgan,
@@ -23,7 +23,6 @@ from lowrankgan.generators.formats import (
 from lowrankgan.generators.formats.state_dict import not_averaged
 from lowrankgan.generators.readers.content import read_content
 from lowrankgan.generators.readers.mobilestylegan_ir import read_mobilestylegan
-from lowrankgan.memory import shortage
 
 FORMATS: tuple[ModuleType, ...] = (
     own,
@@ -57,15 +56,12 @@ def read_checkpoint(path: Path, options: Mapping[str, Any]) -> Checkpoint:
         return Checkpoint("mobilestylegan", options, state, "MobileStyleGAN as OpenVINO graphs")
     content = read_content(path)
     try:
-        known = _format_of(content)
-        chosen = {key: value for key, value in options.items() if key in known.DEFAULTS}
-        checkpoint: Checkpoint = known.convert(content, chosen)
+        with refused_as("is malformed"):
+            known = _format_of(content)
+            chosen = {key: value for key, value in options.items() if key in known.DEFAULTS}
+            checkpoint: Checkpoint = known.convert(content, chosen)
     except LowRankGANError as error:
         raise LowRankGANError(f"{path}: {error}") from error
-    except MALFORMED as error:
-        if shortage(error):
-            raise
-        raise LowRankGANError(f"{path}: is malformed ({reason_of(error)})") from error
     rest = {key: value for key, value in options.items() if key not in chosen}
     return replace(
         checkpoint,
